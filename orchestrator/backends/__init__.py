@@ -1,0 +1,1 @@
+"""Backends floor: the only one that talks to an engine or to the kernel."""

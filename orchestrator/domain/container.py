@@ -1,0 +1,76 @@
+"""Domain floor: what a container is asked to be (`ContainerSpec`) and where one is in its life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = ("ContainerRecord", "ContainerSpec", "ContainerState", "Tmpfs")
+
+
+class ContainerState(StrEnum):
+    """Where a container is in its life; `transitions.CONTAINER_TRANSITIONS` has the allowed steps."""
+
+    PROVISIONING = "provisioning"
+    WARM = "warm"
+    LEASED = "leased"
+    INSPECTING = "inspecting"
+    KEPT = "kept"
+    RETIRING = "retiring"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tmpfs:
+    """One small writable file system, always `noexec,nosuid,nodev` and owned by the job's uid."""
+
+    path: str
+    size_bytes: int
+    inodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """An engine-neutral recipe for one container: everything that is decided before it is made.
+
+    Made by `policies.hardening`, carried out by a backend. What a backend cannot apply it must refuse.
+    """
+
+    runtime: str
+    image: str
+    runner_argv: tuple[str, ...]
+    pause_argv: tuple[str, ...]
+    labels: dict[str, str]
+    environment: dict[str, str]
+    hostname: str
+    workdir: str
+    init_uid: int
+    """Owner of PID 1, the pause program; nobody else uses it."""
+    job_uid: int
+    """Owner of the runner and of the tenant's code; uid and gid, unique to this container."""
+    memory_bytes: int
+    pids: int
+    cpus: float
+    open_files: int
+    file_size_bytes: int
+    tmpfs: tuple[Tmpfs, ...]
+    oom_score_adj: int
+    seccomp_json: str | None
+    """The seccomp profile inline; None means the engine's default."""
+    container_runtime: str | None = None
+    cgroup_parent: str | None = None
+    apparmor: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class ContainerRecord:
+    """What the pool knows of one container. Only the pool changes it, its state by `change_state`."""
+
+    id: str
+    runtime: str
+    generation: int
+    created_at: float
+    """Monotonic seconds."""
+    state: ContainerState = ContainerState.PROVISIONING
+    jobs_served: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
