@@ -102,8 +102,11 @@ class LiveContainer(Protocol):
         """The kernel's counters now. Never raises: what cannot be read is None."""
         ...
 
-    def kill_now(self) -> bool:
-        """SIGKILL everything in the container at once, without the engine. False where not possible here."""
+    async def kill(self) -> None:
+        """SIGKILL everything in the container and wait until it is dead.
+
+        Raises BackendError if the engine could not confirm that.
+        """
         ...
 
     async def examine(self) -> Exit:

@@ -49,6 +49,8 @@ class ContainerSpec:
     job_uid: int
     """Owner of the runner and of the tenant's code; uid and gid, unique to this container."""
     memory_bytes: int
+    headroom_bytes: int
+    """What the container's limit stays above a job's own, so that a clean limit inside is hit first."""
     pids: int
     cpus: float
     open_files: int

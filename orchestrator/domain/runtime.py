@@ -15,7 +15,8 @@ class Runtime:
 
     `interpreter_memory_bytes` and `interpreter_processes` are what the idle interpreter itself needs: a warm
     container is given them on top of `ceiling`. A job above `ceiling` gets a container made to
-    measure, up to `maximum`; above that it is refused.
+    measure, up to `maximum`; above that it is refused. `headroom_bytes` is how far the container's own memory
+    limit stays above a job's, so that a limit kept by the interpreter itself is met first.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Runtime:
     source_suffixes: tuple[str, ...]
     interpreter_memory_bytes: int
     interpreter_processes: int
+    headroom_bytes: int
     ceiling: Limits
     maximum: Limits
     environment: dict[str, str]

@@ -1,0 +1,191 @@
+/*
+ * jobs.mjs: beside the stream. One job in one isolate, from its frame to its one `result`.
+ *
+ * Owns: the two modes, which answer wins, and the tenant's streams. Must not know: stdin, V8, isolated-vm.
+ *
+ * SECURITY: `how` and its fields are decided here, from what the engine reports; the tenant's side only ever fills in
+ * `payload`, stream texts, and in program mode an exit code and files (the residue described in README.md).
+ */
+import { SourceError } from './isolate.mjs';
+import { TAIL_EVERY_MS, TenantStream } from './streams.mjs';
+
+const PAYLOAD_EXTRA_BYTES = 4096; // for what surrounds the output
+const MAX_MESSAGE_BYTES = 4000;
+const NOTHING = { payload: null, exit_code: null, signal: null, observed: null };
+const MODULE_SYNTAX = /import statement outside a module|^Unexpected token 'export'|^await is only valid|'import\.meta' outside/;
+
+class Job {
+  constructor(frame, tenant, writer) {
+    this.frame = frame;
+    this.tenant = tenant;
+    this.writer = writer;
+    this.streams = { stdout: new TenantStream(frame.limits.output_bytes), stderr: new TenantStream(frame.limits.output_bytes) };
+    this.answered = false;
+    this.flushing = false;
+    this.tailTimer = null;
+    tenant.listener = this;
+  }
+
+  async run() {
+    try {
+      const compiled = this.tenant.compile(this.frame.code);
+      this.begin(compiled instanceof Promise ? await compiled : compiled);
+    } catch (error) {
+      if (error instanceof SourceError) this.refuse(describeSourceError(error));
+      else this.failed(error);
+    }
+  }
+
+  // ── Streams ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  wrote(stream, text) {
+    if (this.answered) return;
+    this.forward(stream, this.streams[stream].take(text, performance.now()));
+    if (this.streams[stream].hasTail) this.tailTimer ??= setTimeout(() => this.forwardTails(), TAIL_EVERY_MS);
+    if (this.flushing) return;
+    this.flushing = true;
+    setImmediate(() => { this.flushing = false; this.writer.flush(); }); // what came together goes together
+  }
+
+  forward(name, pieces) {
+    for (const { text, bytes, skipped } of pieces) this.writer.add({ type: 'stream', job: this.frame.job, name, text, bytes, skipped });
+  }
+
+  forwardTails() {
+    this.tailTimer = null;
+    if (this.answered) return;
+    const now = performance.now();
+    for (const name of ['stdout', 'stderr']) this.forward(name, this.streams[name].takeTail(now));
+    this.writer.flush();
+  }
+
+  // ── The one answer ──────────────────────────────────────────────────────────────────────────────────────────────
+  answer(how, fields) {
+    if (this.answered) return;
+    for (const name of ['stdout', 'stderr']) this.forward(name, this.streams[name].takeTail(0));
+    this.answered = true;
+    clearTimeout(this.tailTimer);
+    this.writer.send({ type: 'result', job: this.frame.job, how, ...NOTHING, ...fields });
+  }
+
+  outOfMemory() { this.answer('memory_limit', { observed: this.tenant.memoryBytes }); }
+
+  /** Something of isolated-vm failed: memory, or a state that nobody foresaw. Never silence, which would be a hang. */
+  failed(error) {
+    if (this.answered) return;
+    if (this.tenant.isGone) this.outOfMemory();
+    else this.lost(error);
+  }
+
+  /** V8 could not go on at all; the isolate's thread will never return. */
+  collapsed(reason) {
+    process.stderr.write(`runner: ${reason}\n`);
+    this.outOfMemory();
+    process.abort();
+  }
+
+  lost(error) { throw error; }
+}
+
+export class FunctionJob extends Job {
+  #unhandled = null; // a rejection that nobody handled while the script ran, as { thrown }
+
+  begin(script) {
+    const { input, entrypoint, allowed_globals: allowedGlobals } = this.frame;
+    this.payloadLimit = this.frame.limits.output_bytes + PAYLOAD_EXTRA_BYTES;
+    const { started, finished } = this.tenant.runFunction(script, {
+      input, entrypoint, allowedGlobals, payloadLimit: this.payloadLimit,
+    });
+    started.catch((thrown) => { this.#unhandled = { thrown }; });
+    finished.then((payload) => this.finished(payload), (thrown) => this.reportUnhandled(thrown));
+  }
+
+  /** No payload yet means that a promise is awaited; it may already be lost to a rejection elsewhere. */
+  finished(payload) {
+    if (payload !== undefined) this.delivered(payload);
+    else if (this.#unhandled !== null) this.reportUnhandled(this.#unhandled.thrown);
+  }
+
+  delivered(payload) {
+    if (this.answered) return;
+    if (typeof payload === 'number') { this.answer('output_limit', { observed: payload }); return; }
+    const isError = payload.startsWith('{"status":"error"');
+    if (this.#unhandled !== null && !isError) this.reportUnhandled(this.#unhandled.thrown);
+    else this.returned(payload);
+  }
+
+  returned(payload) {
+    const bytes = Buffer.byteLength(payload);
+    if (bytes > this.payloadLimit) this.answer('output_limit', { observed: bytes });
+    else this.answer('returned', { payload });
+  }
+
+  reportUnhandled(thrown) {
+    if (this.tenant.isGone) { this.outOfMemory(); return; }
+    this.tenant.unhandled(thrown).then((payload) => this.returned(payload), (error) => this.failed(error));
+  }
+
+  exited() { /* program mode's */ }
+
+  refuse(described) { this.answer('returned', { payload: JSON.stringify({ status: 'error', error: described }) }); }
+}
+
+export class ProgramJob extends Job {
+  begin(script) {
+    const { code, stdin, args, files, limits, allowed_globals: allowedGlobals } = this.frame;
+    const folder = Object.fromEntries(Object.entries(files ?? {}).map(([name, base64]) => [name, bytesOf(base64)]));
+    const program = {
+      code, stdin: stdin ?? '', args: args ?? [], files: folder, allowedGlobals: allowedGlobals ?? null,
+      diskBytes: limits.disk_bytes, outputBytes: limits.output_bytes, version: process.versions.node, arch: process.arch,
+    };
+    this.turn(this.tenant.startProgram(script, program));
+  }
+
+  /** After each turn the next, when it is due. The tenant's side ends this by `exited`. */
+  turn(underway) {
+    underway.then((waitMs) => this.nextTurn(waitMs ?? 0), (thrown) => this.crashed(thrown));
+  }
+
+  nextTurn(waitMs) {
+    if (this.answered) return;
+    if (waitMs > 0) setTimeout(() => this.nextTurn(0), waitMs);
+    else this.turn(this.tenant.advance());
+  }
+
+  /** A turn fails where a rejection was handled by nobody, or with its isolate. */
+  crashed(thrown) {
+    if (this.answered) return;
+    if (this.tenant.isGone) this.outOfMemory();
+    else this.tenant.crash(thrown).catch((error) => this.failed(error));
+  }
+
+  exited(code, files) {
+    const left = Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]));
+    this.answer('exited', { exit_code: code, files: left });
+    setImmediate(() => this.tenant.dispose()); // it spins until then
+  }
+
+  delivered() { /* function mode's */ }
+
+  refuse({ stack, line, column }) {
+    const place = line === null ? '' : excerpt(this.frame.code, line, column);
+    this.wrote('stderr', `${place}${stack}\n`);
+    this.answer('exited', { exit_code: 1 });
+  }
+}
+
+function bytesOf(base64) {
+  const decoded = Buffer.from(base64, 'base64');
+  return new Uint8Array(decoded.buffer.slice(decoded.byteOffset, decoded.byteOffset + decoded.length)); // without Buffer's pool
+}
+
+function excerpt(code, line, column) {
+  const source = code.split('\n', line)[line - 1] ?? '';
+  return `job.js:${line}\n${source.slice(0, 200)}\n${' '.repeat(Math.min(column - 1, 200))}^\n\n`;
+}
+
+function describeSourceError(error) {
+  const hint = MODULE_SYNTAX.test(error.message) ? ' (a job is a script, not a module)' : '';
+  const message = error.message.slice(0, MAX_MESSAGE_BYTES).toWellFormed() + hint;
+  const place = error.line === null ? '' : `\n    at job.js:${error.line}:${error.column}`;
+  return { name: error.name, message, stack: `${error.name}: ${message}${place}`, line: error.line, column: error.column };
+}

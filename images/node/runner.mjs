@@ -1,0 +1,114 @@
+/*
+ * runner.mjs: the node image's runner. It speaks docs/protocol.md on stdin and stdout and serves one job.
+ *
+ * Owns: the life of this process: warming, `ready`, pings, the one job, the end.
+ * Must not know: what a tenant does.
+ *
+ * SECURITY: tenant code never runs in this isolate. It alone holds descriptors 0, 1 and 2.
+ */
+import { readFileSync, readSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
+
+import { encodeFrame, FrameReader, FrameWriter } from './frames.mjs';
+import { TenantIsolate } from './isolate.mjs';
+import { FunctionJob, ProgramJob } from './jobs.mjs';
+
+const DEFAULT_MEMORY_BYTES = 16 * 1024 * 1024; // Limits.memory_bytes: what a prepared isolate is made for
+const EXIT_UNEXPECTED = 70;
+const REHEARSALS = 30;
+
+const READ_BYTES = 65_536;
+const LISTEN_AFTER_MS = 3;
+
+const writer = new FrameWriter(1);
+const reader = new FrameReader();
+let prepared = null;
+let served = false;
+
+function end(code, sentence) {
+  if (sentence !== undefined) writeSync(2, `runner: ${sentence}\n`);
+  process.reallyExit(code); // at once: `process.exit` would wait for an isolate that never ends
+}
+
+function received(message, tenant, frames) {
+  if (message.type === 'ping') frames.send({ type: 'pong', nonce: message.nonce });
+  else if (message.type === 'job' && !served) serve(message, tenant, frames);
+  else end(EXIT_UNEXPECTED, `unexpected frame ${JSON.stringify(message.type).slice(0, 40)}`);
+}
+
+function serve(message, prepared, frames) {
+  served = true;
+  const wanted = message.limits.memory_bytes;
+  const tenant = wanted === prepared.memoryBytes ? prepared : new TenantIsolate(wanted);
+  new (message.mode === 'program' ? ProgramJob : FunctionJob)(message, tenant, frames).run();
+}
+
+// ── Warming ───────────────────────────────────────────────────────────────────────────────────────────────────────
+/** Small jobs through every step, in an isolate that is thrown away: then the engine has compiled this process's code. */
+async function rehearse() {
+  const tenant = new TenantIsolate(DEFAULT_MEMORY_BYTES);
+  const frame = encodeFrame({
+    type: 'job', job: 'rehearsal', mode: 'function', code: 'console.log(input.x); output = input.x + 1', input: '{"x":1}',
+    entrypoint: null, allowed_globals: null, limits: { memory_bytes: DEFAULT_MEMORY_BYTES, output_bytes: 1024 },
+  });
+  for (let i = 0; i < REHEARSALS; i++) await rehearsed(frame, tenant);
+  tenant.dispose();
+}
+
+function rehearsed(frame, tenant) {
+  return new Promise((resolve) => {
+    const stage = { add: encodeFrame, flush() {}, send(result) { served = false; resolve(encodeFrame(result)); } };
+    for (const message of reader.feed(Buffer.from(frame))) received(message, tenant, stage);
+  });
+}
+
+function ready() {
+  const fact = (name) => readFileSync(`/proc/self/${name}`, 'utf8');
+  const facts = { status: fact('status'), mountinfo: fact('mountinfo'), limits: fact('limits'), net_dev: fact('net/dev') };
+  writer.send({ type: 'ready', runtime: 'node', version: process.versions.node, facts });
+}
+
+// ── Listening ─────────────────────────────────────────────────────────────────────────────────────────────────────
+/**
+ * Until the job comes there is nothing else to do, so this thread waits in `read` itself: no poll, no stream in between.
+ * False where a read would not wait (a descriptor that somebody else made non-blocking).
+ */
+function awaitJob() {
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  while (!served) {
+    const count = blockingRead(buffer);
+    if (count === 0) end(0);
+    if (count < 0) return;
+    for (const message of reader.feed(Buffer.from(buffer.subarray(0, count)))) received(message, prepared, writer);
+  }
+}
+
+function blockingRead(buffer) {
+  for (;;) {
+    try {
+      return readSync(0, buffer);
+    } catch (error) {
+      if (error.code === 'EAGAIN') return -1;
+      if (error.code !== 'EINTR') throw error;
+    }
+  }
+}
+
+/** While the job runs (and after): pings, and the end of input. */
+function listen() {
+  const stdin = new Socket({ fd: 0, readable: true, writable: false });
+  stdin.on('data', (chunk) => { for (const message of reader.feed(chunk)) received(message, prepared, writer); });
+  stdin.on('end', () => end(0));
+  stdin.on('error', () => end(0));
+}
+
+process.on('uncaughtException', (error) => {
+  const hostIsGone = error.code === 'EPIPE';
+  end(hostIsGone ? 0 : EXIT_UNEXPECTED, hostIsGone ? undefined : error.stack);
+});
+await rehearse();
+prepared = new TenantIsolate(DEFAULT_MEMORY_BYTES);
+await prepared.settle();
+ready();
+awaitJob();
+setTimeout(listen, served ? LISTEN_AFTER_MS : 0); // most jobs have been answered by then

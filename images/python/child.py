@@ -1,0 +1,130 @@
+"""The child's life: prepare, lock down, wait for the job, run it, deliver, end.
+
+Owns the order of these steps and what of the runner stays visible to tenant code (nothing in sys.modules, nothing
+on sys.path). Must not know the host or its stream; it has no descriptor for them.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from importlib import import_module
+from os import _exit, close, read, write
+
+import function_mode
+import lockdown
+import payload
+import program_mode
+from frames import LENGTH
+from inbox import PayloadInbox
+from job import Job
+from json import loads
+from prepared_child import JOB, LOCKED, PAYLOAD
+from pristine import BUILTINS as __builtins__  # noqa: F401
+
+_READ_BYTES = 64 * 1024
+_REHEARSALS = 8
+_EXIT_BROKEN = 70
+
+# What jobs import most, in memory before they ask. asyncio alone takes 80 ms to import.
+_PRELOADED = (
+    "asyncio", "base64", "bisect", "collections.abc", "contextlib", "copy", "csv", "dataclasses", "datetime",
+    "decimal", "fractions", "functools", "heapq", "io", "itertools", "json", "math", "operator", "random", "re",
+    "statistics", "string", "textwrap", "threading", "time", "typing", "zlib",
+)  # fmt: skip
+
+
+def live(supervisor_pid: int) -> None:
+    """From the fork to the end of the process; never returns. Raises only before the job is read."""
+    _reset_signals()
+    _prepare()
+    lockdown.lock_child(supervisor_pid)
+    write(PAYLOAD, LOCKED)
+    frame = _read_job()
+    close(JOB)
+    try:
+        _run(loads(frame))
+    finally:
+        # INVARIANT: no way out but this; an error here is ours and ends as an exit without a payload.
+        _exit(_EXIT_BROKEN)
+
+
+def _run(job: dict[str, object]) -> None:
+    limits = job["limits"]
+    lockdown.limit_child(cpu_time_ms=limits["cpu_time_ms"], disk_bytes=limits["disk_bytes"])
+    gc.enable()
+    if job["mode"] == "program":
+        close(PAYLOAD)
+        _exit(program_mode.run(job))
+    result = function_mode.run(job)
+    program_mode.flush_streams()
+    _deliver(result)
+    _exit(0)
+
+
+def _read_job() -> bytes:
+    received = bytearray()
+    while len(received) < LENGTH.size or len(received) < LENGTH.size + LENGTH.unpack_from(received)[0]:
+        data = read(JOB, _READ_BYTES)
+        if not data:  # the supervisor left before there was a job
+            _exit(0)
+        received += data
+    return bytes(memoryview(received)[LENGTH.size :])
+
+
+def _deliver(result: payload.Payload) -> None:
+    left = memoryview(PayloadInbox.HEADER.pack(result.length) + result.text)
+    while left:
+        left = left[write(PAYLOAD, left) :]
+
+
+# -- while warming --------------------------------------------------------------------------------------------------
+
+
+def _reset_signals() -> None:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _prepare() -> None:
+    _preload()
+    _open_streams()
+    _forget_runner()
+    for source in ("output = input['x'] + 1\nprint(end='')", "def f(x):\n    return x / 0\noutput = f(input['x'])"):
+        for _ in range(_REHEARSALS):
+            # Touches code and memory of a job's path once, so that the first job finds them warm.
+            function_mode.run({**Job.SAMPLE, "code": source, "input": '{"x": 1}'})
+    program_mode.flush_streams()
+    gc.collect()
+    gc.freeze()
+
+
+def _preload() -> None:
+    # There is no network: asyncio does without TLS, which would cost 5 MB.
+    sys.modules["ssl"] = None
+    for name in _PRELOADED:
+        import_module(name)
+    del sys.modules["ssl"]
+    program_mode.add_exit_to_builtins()
+
+
+def _open_streams() -> None:
+    # Line by line, so that what was printed is outside of the process when it is killed.
+    sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def _forget_runner() -> None:
+    # SECURITY: what is not in sys.modules is not found by name (attack 69), and a tenant's own file `job.py` or
+    # `errors.py` is imported, not ours. The functions live on through the frames that run them.
+    ours = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [path for path in sys.path if path != ours]
+    sys.path_importer_cache.pop(ours, None)
+    for name, module in [*sys.modules.items()]:
+        if os.path.dirname(getattr(module, "__file__", None) or "") == ours:
+            del sys.modules[name]
+    sys.argv[:] = ["job.py"]

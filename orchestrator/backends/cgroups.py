@@ -1,0 +1,202 @@
+"""Backends floor: the kernel's own counters of a container, and its limits, by the host's cgroup files.
+
+Knows cgroup v1 and v2. Where the host's files are out of reach (no root, another PID or cgroup namespace)
+`find_cgroup` answers None, and the engine has to be asked instead.
+
+Sources: kernel documentation, admin-guide/cgroup-v1/memory, cgroup-v1/pids, cgroup-v1/cpuacct, cgroup-v2.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.backends.base import Counters
+from orchestrator.domain.limits import KIB
+
+__all__ = ("Cgroup", "find_cgroup")
+
+_MOST = 64 * KIB
+_UNIFIED = ""
+
+
+class Cgroup(Protocol):
+    """One container's accounting in the kernel."""
+
+    def mark_warm(self) -> None:
+        """Take what was used until now as the interpreter's own; later readings are above it."""
+        ...
+
+    def counters(self) -> Counters:
+        """What was used since. What cannot be read (the cgroup has vanished) is None or 0."""
+        ...
+
+    def narrow(self, *, memory_bytes: int, pids: int) -> bool:
+        """Lower the limits to so much above what the idle interpreter holds. False where not allowed."""
+        ...
+
+
+def find_cgroup(pid: int, container_id: str) -> Cgroup | None:
+    """The cgroup of the process `pid`, None unless it is visibly the one of `container_id`.
+
+    The check by id guards against a pid of another namespace: its number means another process here.
+    """
+    paths = _controller_paths(pid)
+    if not paths or not any(container_id in path for path in paths.values()):
+        return None
+    mounts = _controller_mounts()
+    folders = {
+        controller: Path(mounts[controller] + path)
+        for controller, path in paths.items()
+        if controller in mounts
+    }
+    if {"memory", "cpuacct", "pids"} <= folders.keys():
+        return _V1(memory=folders["memory"], cpuacct=folders["cpuacct"], pids=folders["pids"])
+    if _UNIFIED in folders and (folders[_UNIFIED] / "memory.current").exists():
+        return _V2(folders[_UNIFIED])
+    return None
+
+
+def _controller_paths(pid: int) -> dict[str, str]:
+    """Controller name (empty for the unified hierarchy) to the process's path in its hierarchy."""
+    paths = {}
+    for line in _read_text(Path(f"/proc/{pid}/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        paths.update(dict.fromkeys(controllers.split(","), path))
+    return paths
+
+
+def _controller_mounts() -> dict[str, str]:
+    """Controller name (empty for the unified hierarchy) to where its hierarchy is mounted."""
+    mounts = {}
+    for line in _read_text(Path("/proc/self/mountinfo")).splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        where = before.split(" ")[4]
+        if kind == "cgroup2":
+            mounts[_UNIFIED] = where
+        elif kind == "cgroup":
+            mounts.update(dict.fromkeys(options.rpartition(" ")[2].split(","), where))
+    return mounts
+
+
+@dataclass(slots=True)
+class _Baseline:
+    cpu_ns: int = 0
+    memory_bytes: int = 0
+    processes: int = 0
+    oom_kills: int = 0
+    pids_refused: int = 0
+
+
+class _V1:
+    def __init__(self, *, memory: Path, cpuacct: Path, pids: Path) -> None:
+        self._memory, self._cpuacct, self._pids = memory, cpuacct, pids
+        self._warm = _Baseline()
+
+    def mark_warm(self) -> None:
+        # The high-water mark starts anew from here.
+        _write(self._memory / "memory.max_usage_in_bytes", 0)
+        self._warm = _Baseline(
+            cpu_ns=_number(self._cpuacct / "cpuacct.usage") or 0,
+            memory_bytes=_number(self._memory / "memory.usage_in_bytes") or 0,
+            processes=_number(self._pids / "pids.current") or 0,
+            oom_kills=_keyed(self._memory / "memory.oom_control", "oom_kill"),
+            pids_refused=_keyed(self._pids / "pids.events", "max"),
+        )
+
+    def counters(self) -> Counters:
+        warm = self._warm
+        return Counters(
+            cpu_ns=_above(_number(self._cpuacct / "cpuacct.usage"), warm.cpu_ns),
+            memory_peak_bytes=_above(_number(self._memory / "memory.max_usage_in_bytes"), warm.memory_bytes),
+            oom_kills=_keyed(self._memory / "memory.oom_control", "oom_kill") - warm.oom_kills,
+            pids_refused=_keyed(self._pids / "pids.events", "max") - warm.pids_refused,
+        )
+
+    def narrow(self, *, memory_bytes: int, pids: int) -> bool:
+        limit = self._warm.memory_bytes + memory_bytes
+        if not _write(self._memory / "memory.limit_in_bytes", limit):
+            return False
+        # Swap on top would be a second helping; the file is there only where swap is accounted.
+        _write(self._memory / "memory.memsw.limit_in_bytes", limit)
+        return _write(self._pids / "pids.max", self._warm.processes + pids)
+
+
+class _V2:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._warm = _Baseline()
+
+    def mark_warm(self) -> None:
+        # Writing anything resets the mark on kernels that can (6.12 and later); older ones refuse.
+        _write(self._folder / "memory.peak", 0)
+        self._warm = _Baseline(
+            cpu_ns=_keyed(self._folder / "cpu.stat", "usage_usec") * 1000,
+            memory_bytes=_number(self._folder / "memory.current") or 0,
+            processes=_number(self._folder / "pids.current") or 0,
+            oom_kills=_keyed(self._folder / "memory.events", "oom_kill"),
+            pids_refused=_keyed(self._folder / "pids.events", "max"),
+        )
+
+    def counters(self) -> Counters:
+        warm = self._warm
+        peak = _number(self._folder / "memory.peak") or _number(self._folder / "memory.current")
+        cpu_ns = _keyed(self._folder / "cpu.stat", "usage_usec") * 1000
+        return Counters(
+            cpu_ns=_above(cpu_ns or None, warm.cpu_ns),
+            memory_peak_bytes=_above(peak, warm.memory_bytes),
+            oom_kills=_keyed(self._folder / "memory.events", "oom_kill") - warm.oom_kills,
+            pids_refused=_keyed(self._folder / "pids.events", "max") - warm.pids_refused,
+        )
+
+    def narrow(self, *, memory_bytes: int, pids: int) -> bool:
+        limit = self._warm.memory_bytes + memory_bytes
+        return _write(self._folder / "memory.max", limit) and _write(
+            self._folder / "pids.max", self._warm.processes + pids
+        )
+
+
+def _above(reading: int | None, baseline: int) -> int | None:
+    return None if reading is None else max(0, reading - baseline)
+
+
+def _number(path: Path) -> int | None:
+    text = _read_text(path).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _keyed(path: Path, key: str) -> int:
+    """The number behind `key` in a file of `key number` lines, 0 where there is none."""
+    for line in _read_text(path).splitlines():
+        name, _, value = line.partition(" ")
+        if name == key and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _read_text(path: Path) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, _MOST).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, number: int) -> bool:
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, b"%d" % number)
+        finally:
+            os.close(descriptor)
+        return True
+    return False

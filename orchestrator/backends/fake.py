@@ -1,0 +1,170 @@
+"""Backends floor: an engine in memory, for tests of the floors above. It passes the contract suite.
+
+It behaves as `DockerBackend` does wherever that can be seen from above; what a "runner" answers and what
+fails is scripted by the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from orchestrator.backends.base import Counters, EngineInfo, Exit, LiveContainer, OwnedContainer
+from orchestrator.domain.container import ContainerSpec
+from orchestrator.domain.errors import BackendError, ContainerGone, EngineUnavailable
+from orchestrator.domain.limits import Limits
+
+__all__ = ("Answer", "FakeBackend", "FakeContainer", "echo")
+
+Answer = Callable[[dict[str, object]], list[dict[str, object] | None]]
+"""From a job's frame to the frames that answer it; None stands for the end of the stream."""
+
+
+def echo(job: dict[str, object]) -> list[dict[str, object] | None]:
+    """A runner whose every job is `output = input`."""
+    payload = json.dumps({"status": "ok", "output": json.loads(str(job["input"]))})
+    return [{"type": "result", "job": job["job"], "how": "returned", "payload": payload}]
+
+
+@dataclass(eq=False)
+class FakeBackend:
+    """`Backend` in memory. Set the fields to script it; look at `containers` and `launched` to see."""
+
+    answer: Answer = echo
+    launch_error: BackendError | None = None
+    """Raised by every launch while it is set."""
+    destroy_error: BackendError | None = None
+    gate: asyncio.Event | None = None
+    """Where set, launches hang until the event: for tests of cancellation."""
+    containers: dict[str, FakeContainer] = field(default_factory=dict)
+    launched: list[ContainerSpec] = field(default_factory=list)
+    most_at_once: int = 0
+
+    def __post_init__(self) -> None:
+        self._ids = count(1)
+
+    async def info(self) -> EngineInfo:
+        """A plausible engine."""
+        return EngineInfo(
+            name="fake", version="0", api_version="0", cgroup_version=2, cgroup_driver="cgroupfs",
+            runtimes=("runc",), security_options=("name=seccomp",), cpus=2, memory_bytes=2**33,
+        )  # fmt: skip
+
+    async def launch(self, spec: ContainerSpec, *, ready_within_seconds: float) -> LiveContainer:
+        """A container that is ready at once, or the scripted failure."""
+        await asyncio.sleep(0)
+        if self.gate is not None:
+            try:
+                async with asyncio.timeout(ready_within_seconds):
+                    await self.gate.wait()
+            except TimeoutError:
+                raise EngineUnavailable("its runner was not ready in time", step="warm") from None
+        if self.launch_error is not None:
+            raise self.launch_error
+        container = FakeContainer(f"fake{next(self._ids):060}", self, spec)
+        self.containers[container.id] = container
+        self.launched.append(spec)
+        self.most_at_once = max(self.most_at_once, len(self.containers))
+        return container
+
+    async def owned(self, labels: dict[str, str]) -> tuple[OwnedContainer, ...]:
+        """The containers that carry `labels`."""
+        return tuple(
+            OwnedContainer(id=container.id, labels=container.spec.labels, running=not container.is_dead)
+            for container in self.containers.values()
+            if all(
+                key in container.spec.labels and value in ("", container.spec.labels[key])
+                for key, value in labels.items()
+            )
+        )
+
+    async def remove(self, container_id: str) -> None:
+        """Remove a container, if it is there."""
+        await asyncio.sleep(0)
+        if self.destroy_error is not None:
+            raise self.destroy_error
+        if (container := self.containers.pop(container_id, None)) is not None:
+            container.die()
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class FakeContainer:
+    """`LiveContainer` in memory."""
+
+    def __init__(self, container_id: str, backend: FakeBackend, spec: ContainerSpec) -> None:
+        self.id = container_id
+        self.image_digest = "sha256:fake"
+        self.spec = spec
+        self.jobs: list[dict[str, object]] = []
+        self.narrowed_to: list[Limits] = []
+        self.readings = Counters()
+        self.exit_code = 137
+        self.is_dead = False
+        self._backend = backend
+        self._frames: deque[dict[str, object] | None] = deque()
+        self._arrived = asyncio.Event()
+
+    def narrow(self, limits: Limits) -> bool:
+        """Note the limits."""
+        self.narrowed_to.append(limits)
+        return True
+
+    def send(self, frame: bytes) -> None:
+        """Answer at once, as scripted."""
+        if self.is_dead:
+            return
+        fields = json.loads(frame[4:])
+        if fields["type"] == "ping":
+            self._push({"type": "pong", "nonce": fields["nonce"]})
+            return
+        self.jobs.append(fields)
+        for answer in self._backend.answer(fields):
+            self._push(answer)
+
+    async def receive(self) -> dict[str, object] | None:
+        """The next frame, or None once and for ever."""
+        while not self._frames:
+            self._arrived.clear()
+            await self._arrived.wait()
+        if self._frames[0] is None:
+            return None
+        return self._frames.popleft()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the stream has ended."""
+        return self.is_dead or (bool(self._frames) and self._frames[-1] is None)
+
+    async def counters(self) -> Counters:
+        """What the test set."""
+        return self.readings
+
+    async def kill(self) -> None:
+        """End the stream."""
+        self.die()
+
+    async def examine(self) -> Exit:
+        """Running, unless the container was removed."""
+        if self._backend.launch_error is not None and self.id not in self._backend.containers:
+            raise ContainerGone("fake engine lost it", container=self.id)
+        running = self.id in self._backend.containers
+        return Exit(container_running=running, exit_code=self.exit_code, counters=self.readings)
+
+    async def destroy(self) -> None:
+        """Remove it from the engine."""
+        await self._backend.remove(self.id)
+
+    def die(self) -> None:
+        """End as a killed container does."""
+        self.is_dead = True
+        self._push(None)
+
+    def _push(self, frame: dict[str, object] | None) -> None:
+        self._frames.append(frame)
+        self._arrived.set()

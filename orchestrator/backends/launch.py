@@ -1,0 +1,217 @@
+"""Backends floor: makes warm containers on a Docker Engine, and holds each one until it is destroyed.
+
+Owns the order of steps (create, start, exec, hear `ready`) and their undoing. The engine's calls are in
+`docker.py`, the recipe's JSON in `host_config.py`, the kernel's files in `cgroups.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import count
+
+from orchestrator.backends.base import Counters, EngineInfo, Exit, LiveContainer, OwnedContainer
+from orchestrator.backends.cgroups import Cgroup, find_cgroup
+from orchestrator.backends.channel import RunnerChannel
+from orchestrator.backends.docker import Engine
+from orchestrator.backends.host_config import container_config
+from orchestrator.backends.processes import HostProcess
+from orchestrator.domain.container import ContainerSpec
+from orchestrator.domain.errors import (
+    BackendError,
+    ContainerGone,
+    EngineUnavailable,
+    HardeningFailed,
+    ProtocolError,
+)
+from orchestrator.domain.limits import Limits
+
+__all__ = ("DockerBackend", "DockerContainer")
+
+CONFIRM_KILL_SECONDS = 5.0
+"""How long the end of PID 1 is waited for after a kill, before the engine is asked instead."""
+NOTICE_DEATH_SECONDS = 0.05
+"""A killed container's runner ends moments before its PID 1 does; only the latter tells whose end it was."""
+
+
+class DockerBackend:
+    """`Backend` on a Docker Engine. `name_prefix` must be unique to the owner of this object."""
+
+    def __init__(self, engine: Engine, *, name_prefix: str) -> None:
+        self._engine = engine
+        self._names = (f"{name_prefix}-{number}" for number in count(1))
+
+    async def info(self) -> EngineInfo:
+        """Ask the engine what it is."""
+        return await self._engine.info()
+
+    async def owned(self, labels: dict[str, str]) -> tuple[OwnedContainer, ...]:
+        """All containers that carry all of `labels`."""
+        return await self._engine.containers(labels)
+
+    async def remove(self, container_id: str) -> None:
+        """Kill and remove a container by id."""
+        await self._engine.remove(container_id)
+
+    async def close(self) -> None:
+        """Let go of the engine."""
+        await self._engine.close()
+
+    async def launch(self, spec: ContainerSpec, *, ready_within_seconds: float) -> LiveContainer:
+        """Make a container and wait until its runner is ready; see `Backend.launch`."""
+        name = next(self._names)
+        async with AsyncExitStack() as undo:
+            # By name, and before it exists: a create that is cut short may still have made it.
+            undo.push_async_callback(self._engine.remove, name)
+            container_id = await self._engine.create(name, container_config(spec))
+            await self._engine.start(container_id)
+            facts = await self._engine.inspect(container_id)
+            exec_id, stream = await self._engine.exec_open(
+                container_id,
+                spec.runner_argv,
+                user=f"{spec.job_uid}:{spec.job_uid}",
+                workdir=spec.workdir,
+            )
+            channel = await RunnerChannel.adopt(stream)
+            undo.callback(channel.close)
+            ready = await self._hear_ready(channel, container_id, ready_within_seconds)
+            container = DockerContainer.of(
+                self._engine, channel, exec_id, facts, ready, headroom_bytes=spec.headroom_bytes
+            )
+            undo.pop_all()
+        return container
+
+    async def _hear_ready(
+        self, channel: RunnerChannel, container_id: str, seconds: float
+    ) -> dict[str, object]:
+        try:
+            async with asyncio.timeout(seconds):
+                frame = await channel.receive()
+        except TimeoutError:
+            problem = f"its runner was not ready within {seconds:g} s"
+            raise EngineUnavailable(problem, step="warm", container=container_id) from None
+        if frame is None or frame["type"] != "ready":
+            last = " ".join(channel.diagnostics.decode("utf-8", "replace").split())[-300:]
+            said = f"; its last words: {last}" if last else ""
+            problem = f"the runner ended before it was ready{said}"
+            raise ProtocolError(problem, step="warm", container=container_id)
+        return frame
+
+
+@dataclass(slots=True, kw_only=True)
+class DockerContainer:
+    """`LiveContainer` on a Docker Engine."""
+
+    id: str
+    image_digest: str
+    runner_facts: dict[str, str]
+    """What the runner read of itself before any tenant code: file name to text."""
+    _engine: Engine
+    _channel: RunnerChannel
+    _exec_id: str
+    _cgroup: Cgroup | None
+    _headroom_bytes: int
+    _init: HostProcess | None
+
+    @classmethod
+    def of(
+        cls,
+        engine: Engine,
+        channel: RunnerChannel,
+        exec_id: str,
+        facts: dict[str, object],
+        ready: dict[str, object],
+        *,
+        headroom_bytes: int,
+    ) -> DockerContainer:
+        """A warm container, from what the engine and its runner said of it."""
+        state = facts["State"]
+        assert isinstance(state, dict)  # noqa: S101 - the API's shape
+        container_id, pid = str(facts["Id"]), int(state["Pid"])
+        cgroup = find_cgroup(pid, container_id)
+        if cgroup is not None:
+            cgroup.mark_warm()
+        return cls(
+            id=container_id,
+            image_digest=str(facts["Image"]),
+            runner_facts=_texts(ready.get("facts")),
+            _engine=engine,
+            _channel=channel,
+            _exec_id=exec_id,
+            _cgroup=cgroup,
+            _headroom_bytes=headroom_bytes,
+            # The same check as for the cgroup: only a pid of this namespace may be signalled.
+            _init=HostProcess.open(pid) if cgroup is not None else None,
+        )
+
+    def narrow(self, limits: Limits) -> bool:
+        """Lower the container's own limits to one job's."""
+        if self._cgroup is None:
+            return False
+        memory_bytes = limits.memory_bytes + self._headroom_bytes
+        return self._cgroup.narrow(memory_bytes=memory_bytes, pids=limits.processes)
+
+    def send(self, frame: bytes) -> None:
+        """Write one frame without waiting."""
+        self._channel.send(frame)
+
+    async def receive(self) -> dict[str, object] | None:
+        """The next frame, None at the end of the stream."""
+        return await self._channel.receive()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the stream has ended or been spoiled."""
+        return self._channel.has_ended
+
+    async def counters(self) -> Counters:
+        """The kernel's counters, by the host's files, else by the engine."""
+        if self._cgroup is not None:
+            return self._cgroup.counters()
+        try:
+            return _counters_of(await self._engine.stats(self.id))
+        except BackendError:
+            return Counters()
+
+    async def kill(self) -> None:
+        """SIGKILL PID 1, with which the kernel kills all of its PID namespace; wait until that is done."""
+        if self._init is None or not await self._init.kill(within_seconds=CONFIRM_KILL_SECONDS):
+            await self._engine.remove(self.id)
+
+    async def examine(self) -> Exit:
+        """Why the runner's stream ended."""
+        counters = await self.counters()
+        if self._init is not None and await self._init.has_ended(within_seconds=NOTICE_DEATH_SECONDS):
+            return Exit(container_running=False, counters=counters)
+        try:
+            running = bool((await self._engine.inspect(self.id))["State"]["Running"])
+            code = await self._engine.exec_exit_code(self._exec_id)
+        except ContainerGone:
+            return Exit(container_running=False, counters=counters)
+        return Exit(container_running=running, exit_code=code, counters=counters)
+
+    async def destroy(self) -> None:
+        """Kill, remove, and close what was held."""
+        self._channel.stop_listening()
+        await self._engine.remove(self.id)
+        self._channel.close()
+        if self._init is not None:
+            self._init.close()
+
+
+def _texts(facts: object) -> dict[str, str]:
+    if not isinstance(facts, dict):
+        raise HardeningFailed("the runner told nothing of itself", step="self-check")
+    return {str(name): str(text) for name, text in facts.items()}
+
+
+def _counters_of(stats: dict[str, object]) -> Counters:
+    """The engine's own figures, which know no baseline: they include the interpreter's start."""
+    cpu = stats.get("cpu_stats")
+    memory = stats.get("memory_stats")
+    usage = cpu.get("cpu_usage") if isinstance(cpu, dict) else None
+    return Counters(
+        cpu_ns=usage.get("total_usage") if isinstance(usage, dict) else None,
+        memory_peak_bytes=memory.get("max_usage") if isinstance(memory, dict) else None,
+    )

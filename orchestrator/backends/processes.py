@@ -1,0 +1,68 @@
+"""Backends floor: one process of this host, held by a descriptor that can never come to mean another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+
+__all__ = ("HostProcess",)
+
+
+class HostProcess:
+    """A process that we may signal, by its pidfd (pidfd_open(2), Linux 5.3)."""
+
+    def __init__(self, pidfd: int) -> None:
+        self._pidfd = pidfd
+
+    @classmethod
+    def open(cls, pid: int) -> HostProcess | None:
+        """The process `pid`, None where it is gone or is not ours to signal."""
+        with suppress(OSError):
+            process = cls(os.pidfd_open(pid))
+            if process.signal(0):
+                return process
+            process.close()
+        return None
+
+    def signal(self, number: int) -> bool:
+        """Send a signal; False where that is not allowed. A process that has ended is no error."""
+        if self._pidfd < 0:
+            return True
+        try:
+            signal.pidfd_send_signal(self._pidfd, number)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    async def kill(self, *, within_seconds: float) -> bool:
+        """SIGKILL, and wait for the end; False where that was not allowed or not seen in time.
+
+        For PID 1 of a PID namespace the end comes after that of all others in it (pid_namespaces(7)).
+        """
+        return self.signal(signal.SIGKILL) and await self.has_ended(within_seconds=within_seconds)
+
+    async def has_ended(self, *, within_seconds: float) -> bool:
+        """Whether the process ends within so long."""
+        if self._pidfd < 0:
+            return True
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        loop.add_reader(self._pidfd, ended.set)
+        try:
+            async with asyncio.timeout(within_seconds):
+                await ended.wait()
+        except TimeoutError:
+            return False
+        finally:
+            loop.remove_reader(self._pidfd)
+        return True
+
+    def close(self) -> None:
+        """Let go of the descriptor. Safe to call again."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1

@@ -1,0 +1,195 @@
+"""Measures the warm path on this machine, as ratios within one run. Sits on the service, used by the CLI.
+
+Every sample has a container that was never used before; between samples the pool is let fill up and settle,
+so that a sample measures the path and not the making of the next container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import statistics
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.backends.frames import encode_frame
+from orchestrator.domain.errors import BackendError, InternalError
+from orchestrator.domain.job import JobSpec
+from orchestrator.domain.runtime import Runtime
+from orchestrator.scheduler.run import Job, job_frame
+from orchestrator.service import Orchestrator
+
+__all__ = ("Figures", "RuntimeReport", "measure_warm_path")
+
+TRIVIAL_CODE = {
+    "JavaScript": "output = input.x + 1",
+    "Python": 'output = input["x"] + 1',
+}
+TRIVIAL_INPUT = '{"x":41}'
+TRIVIAL_OUTPUT = 42
+SETTLE_SECONDS = 0.3
+WARM_WITHIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Percentiles of one series, in milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+    samples: int
+
+    @classmethod
+    def of(cls, samples: list[float]) -> Figures:
+        """The figures of a series of milliseconds."""
+        cuts = statistics.quantiles(samples, n=100, method="inclusive")
+        return cls(p50=cuts[49], p95=cuts[94], p99=cuts[98], samples=len(samples))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeReport:
+    """One runtime's figures."""
+
+    runtime: str
+    execute: Figures
+    """`Orchestrator.execute` of a trivial job."""
+    runner: Figures
+    """The same job written to and read from the stream of a warm container, nothing around it."""
+    round_trip: Figures
+    """A ping on the same stream."""
+    docker_run: Figures | None
+    """The same job through `docker run` of the same image; None without a docker command."""
+
+    @property
+    def added_by_us_ms(self) -> float:
+        """What the orchestrator adds to the runner's own time, at the median."""
+        return self.execute.p50 - self.runner.p50
+
+    @property
+    def times_faster_than_docker_run(self) -> float | None:
+        """How many times `docker run` takes as long, at the median."""
+        return self.docker_run.p50 / self.execute.p50 if self.docker_run else None
+
+
+async def measure_warm_path(
+    orchestrator: Orchestrator,
+    runtime: Runtime,
+    *,
+    samples: int,
+    docker_samples: int,
+    progress: Callable[[str], None],
+) -> RuntimeReport:
+    """Measure one runtime. Raises InternalError if any sample gave a wrong answer."""
+    meter = _Meter(orchestrator, runtime, progress)
+    # Interleaved, so that a machine that changes its pace changes it for all.
+    execute, runner, round_trip = [], [], []
+    for number in range(samples):
+        progress(f"{runtime.name}: sample {number + 1} of {samples}")
+        execute.append(await meter.execute())
+        raw, ping = await meter.bare_stream()
+        runner.append(raw)
+        round_trip.append(ping)
+    return RuntimeReport(
+        runtime=runtime.name,
+        execute=Figures.of(execute),
+        runner=Figures.of(runner),
+        round_trip=Figures.of(round_trip),
+        docker_run=await meter.docker_runs(docker_samples),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Meter:
+    orchestrator: Orchestrator
+    runtime: Runtime
+    progress: Callable[[str], None]
+
+    @property
+    def spec(self) -> JobSpec:
+        return JobSpec(
+            runtime=self.runtime.name, code=TRIVIAL_CODE[self.runtime.language], input_json=TRIVIAL_INPUT
+        )
+
+    async def execute(self) -> float:
+        await self._settle()
+        spec = self.spec
+        began = time.perf_counter()
+        result = await self.orchestrator.execute(spec)
+        took = time.perf_counter() - began
+        if result.output != TRIVIAL_OUTPUT or result.container is None or not result.container.warm:
+            raise InternalError(f"a sample went wrong: {result}")
+        return took * 1000
+
+    async def bare_stream(self) -> tuple[float, float]:
+        """One trivial job and, before it, one ping, straight on the stream of a leased container."""
+        await self._settle()
+        frame = job_frame(self._job())
+        async with self.orchestrator.pool.lease(
+            self.runtime.name, deadline=_now() + WARM_WITHIN_SECONDS
+        ) as lease:
+            ping_began = time.perf_counter()
+            lease.send(encode_frame({"type": "ping", "nonce": "bench"}))
+            await lease.receive()
+            began = time.perf_counter()
+            lease.send(frame)
+            answer = await lease.receive()
+            took = time.perf_counter() - began
+        if answer is None or answer["type"] != "result" or str(TRIVIAL_OUTPUT) not in str(answer["payload"]):
+            raise InternalError(f"a sample went wrong: {answer}")
+        return took * 1000, (began - ping_began) * 1000
+
+    async def docker_runs(self, samples: int) -> Figures | None:
+        docker = shutil.which("docker")
+        if docker is None or not samples:
+            return None
+        took = []
+        for number in range(samples):
+            self.progress(f"{self.runtime.name}: docker run {number + 1} of {samples}")
+            await self._settle()
+            took.append(await self._docker_run(docker))
+        return Figures.of(took)
+
+    async def _docker_run(self, docker: str) -> float:
+        """`docker run`, from nothing to the same answer by the same runner."""
+        argv = ("run", "--rm", "-i", "--network", "none", "--log-driver", "none")
+        limits = ("--tmpfs", "/work", "--tmpfs", "/tmp", "--entrypoint", self.runtime.runner_argv[0])  # noqa: S108
+        began = time.perf_counter()
+        process = await asyncio.create_subprocess_exec(
+            docker, *argv, *limits, self.runtime.image, *self.runtime.runner_argv[1:],
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        if process.stdin is None or process.stdout is None:
+            raise InternalError("no pipes to docker run")
+        process.stdin.write(job_frame(self._job()))
+        body = b""
+        while b'"result"' not in body:
+            try:
+                (length,) = struct.unpack(">L", await process.stdout.readexactly(4))
+                body = await process.stdout.readexactly(length)
+            except asyncio.IncompleteReadError:
+                raise BackendError("`docker run` of the image gave no answer", step="bench") from None
+        took = time.perf_counter() - began
+        process.stdin.close()
+        await process.wait()
+        return took * 1000
+
+    def _job(self) -> Job:
+        return Job(
+            id="bench",
+            spec=self.spec,
+            limits=self.orchestrator.default_limits,
+            made_to_measure=False,
+            start_by=0.0,
+            accepted_at=0.0,
+        )
+
+    async def _settle(self) -> None:
+        await self.orchestrator.wait_until_warm(within_seconds=WARM_WITHIN_SECONDS)
+        await asyncio.sleep(SETTLE_SECONDS)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,151 @@
+"""Composition root: settings in, a running orchestrator out. Only here are the floors put together."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
+
+from orchestrator.backends.docker import Engine, EngineSettings
+from orchestrator.backends.images import images_folder, load_runtimes
+from orchestrator.backends.launch import DockerBackend
+from orchestrator.config import Settings, load_settings
+from orchestrator.domain.container import ContainerSpec
+from orchestrator.domain.errors import ImageMissing, UnknownRuntime
+from orchestrator.domain.limits import Limits
+from orchestrator.domain.runtime import Runtime
+from orchestrator.policies.hardening import HardeningSettings, hardened_spec
+from orchestrator.pool.pool import PoolSettings, ShelfSettings, open_pool
+from orchestrator.pool.reaper import LABEL_INSTANCE, LABEL_OWNER, Owner, reap_the_dead
+from orchestrator.scheduler.run import JobRunner
+from orchestrator.service import Orchestrator, ServiceSettings
+from orchestrator.telemetry import Telemetry
+
+__all__ = ("default_limits", "open_engine", "open_orchestrator", "runtimes_on_offer")
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
+    """The engine that the settings name. Raises EngineUnavailable, saying what to do."""
+    engine = await Engine.open(
+        EngineSettings(
+            url=settings.docker_url,
+            call_seconds=settings.engine_call_seconds,
+            concurrent_calls=settings.engine_calls_at_once,
+        )
+    )
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+@asynccontextmanager
+async def open_orchestrator(settings: Settings | None = None) -> AsyncIterator[Orchestrator]:
+    """A running orchestrator, its shelves filling in the background; on leaving, no container is left.
+
+    Raises ConfigurationError, ImageMissing or EngineUnavailable before anything is made.
+    """
+    settings = settings or load_settings()
+    runtimes = runtimes_on_offer(settings)
+    telemetry = Telemetry()
+    instance = uuid.uuid4().hex
+    owner = Owner.this_process()
+    labels = {LABEL_INSTANCE: instance, LABEL_OWNER: owner.as_label()}
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_engine(settings))
+        for runtime in runtimes.values():
+            await _require_image(engine, runtime)
+        backend = DockerBackend(engine, name_prefix=f"sandbox-orch-{instance[:12]}")
+        await reap_the_dead(backend, owner, telemetry)
+        pool_settings = _pool_settings(settings, runtimes, labels)
+        pool = await stack.enter_async_context(open_pool(backend, pool_settings, telemetry))
+        runner = JobRunner(
+            pool=pool,
+            telemetry=telemetry,
+            profile_digests=dict.fromkeys(runtimes, "engine default"),
+            cpus=settings.cpus_per_container,
+        )
+        service = ServiceSettings(
+            default_limits=default_limits(settings), queue_seconds=settings.queue_seconds
+        )
+        yield Orchestrator(service, runtimes, pool, runner)
+
+
+def default_limits(settings: Settings) -> Limits:
+    """What a job gets that asks for nothing."""
+    return Limits(
+        wall_time_ms=settings.wall_time_ms,
+        cpu_time_ms=settings.cpu_time_ms or settings.wall_time_ms,
+        memory_bytes=settings.memory_bytes,
+        output_bytes=settings.output_bytes,
+        processes=settings.processes,
+        disk_bytes=settings.disk_bytes,
+    )
+
+
+def runtimes_on_offer(settings: Settings) -> dict[str, Runtime]:
+    """The runtimes that the settings name. Raises UnknownRuntime or RuntimeDefinitionError."""
+    known = load_runtimes(settings.images_folder or images_folder())
+    for name in settings.runtimes:
+        if name not in known:
+            raise UnknownRuntime(name, tuple(known))
+    return {name: known[name] for name in settings.runtimes}
+
+
+async def _require_image(engine: Engine, runtime: Runtime) -> None:
+    if await engine.image_inspect(runtime.image) is None:
+        problem = (
+            f"the image {runtime.image} is not on this engine; run `sandbox-orch images build {runtime.name}`"
+        )
+        raise ImageMissing(problem)
+
+
+def _pool_settings(settings: Settings, runtimes: dict[str, Runtime], labels: dict[str, str]) -> PoolSettings:
+    hardening = HardeningSettings(
+        init_uid=settings.uid_first,
+        cpus=settings.cpus_per_container,
+        open_files=settings.open_files,
+        container_runtime=settings.container_runtime,
+        cgroup_parent=settings.cgroup_parent,
+    )
+    uids = _uids(settings)
+    return PoolSettings(
+        shelves={
+            name: ShelfSettings(
+                target=settings.warm_target,
+                make_spec=_spec_maker(runtime, hardening, uids, labels),
+            )
+            for name, runtime in runtimes.items()
+        },
+        maximum=settings.containers_maximum,
+        creates_at_once=settings.creates_at_once,
+        ready_within_seconds=settings.ready_within_seconds,
+    )
+
+
+def _uids(settings: Settings) -> Callable[[], int]:
+    """A uid for each container, round and round in the range; PID 1 has the first one for itself.
+
+    The start is random, so that two instances on one engine do not walk in step.
+    """
+    numbers = count(random.SystemRandom().randrange(settings.uid_count - 1))
+    return lambda: settings.uid_first + 1 + next(numbers) % (settings.uid_count - 1)
+
+
+def _spec_maker(
+    runtime: Runtime, hardening: HardeningSettings, uids: Callable[[], int], labels: dict[str, str]
+) -> Callable[[Limits | None], ContainerSpec]:
+    def make_spec(limits: Limits | None) -> ContainerSpec:
+        return hardened_spec(
+            runtime,
+            hardening,
+            job_uid=uids(),
+            limits=limits or runtime.ceiling,
+            seccomp_json=None,
+            labels={**labels, "org.sandbox-orch.runtime": runtime.name},
+        )
+
+    return make_spec

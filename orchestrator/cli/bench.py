@@ -1,0 +1,72 @@
+"""Command line: `sandbox-orch bench`, this machine's own figures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+
+import click
+
+from orchestrator.benchmark import Figures, RuntimeReport, measure_warm_path
+from orchestrator.bootstrap import open_orchestrator
+from orchestrator.cli.progress import progress_line
+from orchestrator.config import Settings
+
+__all__ = ("bench",)
+
+
+@click.group()
+def bench() -> None:
+    """Measure this machine."""
+
+
+@bench.command()
+@click.option("-n", "--samples", default=40, show_default=True, type=click.IntRange(2, 10_000))
+@click.option("--docker-samples", default=5, show_default=True, type=click.IntRange(0, 1000))
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@click.pass_obj
+def warm(settings: Settings, samples: int, docker_samples: int, *, as_json: bool) -> None:
+    """Time a trivial job on a never-used warm container, for each runtime.
+
+    Next to it, measured in the same run: the same job straight on the stream, a bare round trip of that
+    stream, and a plain `docker run` of the same image.
+    """
+    reports = asyncio.run(_measure(settings, samples, docker_samples))
+    if as_json:
+        click.echo(json.dumps([asdict(report) for report in reports]))
+        return
+    for report in reports:
+        _show(report)
+
+
+async def _measure(settings: Settings, samples: int, docker_samples: int) -> list[RuntimeReport]:
+    async with open_orchestrator(settings) as orchestrator:
+        with progress_line() as tell:
+            return [
+                await measure_warm_path(
+                    orchestrator,
+                    runtime,
+                    samples=samples,
+                    docker_samples=docker_samples,
+                    progress=tell,
+                )
+                for runtime in orchestrator.runtimes.values()
+            ]
+
+
+def _show(report: RuntimeReport) -> None:
+    click.secho(f"{report.runtime}", bold=True)
+    click.echo(f"  {'ms':32}{'p50':>9}{'p95':>9}{'p99':>9}{'n':>6}")
+    _row("execute, never-used container", report.execute)
+    _row("same job straight on the stream", report.runner)
+    _row("bare round trip of the stream", report.round_trip)
+    if report.docker_run is not None:
+        _row("docker run of the same image", report.docker_run)
+    click.echo(f"  the orchestrator adds {report.added_by_us_ms:.2f} ms at p50", nl=False)
+    faster = report.times_faster_than_docker_run
+    click.echo(f"; docker run takes {faster:.0f} times as long" if faster else "")
+
+
+def _row(name: str, figures: Figures) -> None:
+    click.echo(f"  {name:32}{figures.p50:9.2f}{figures.p95:9.2f}{figures.p99:9.2f}{figures.samples:6d}")

@@ -1,0 +1,200 @@
+"""Command line: `sandbox-orch run`, one job on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from orchestrator.bootstrap import default_limits, open_orchestrator, runtimes_on_offer
+from orchestrator.cli.exit_codes import exit_code_of_result
+from orchestrator.cli.render import show_result
+from orchestrator.config import Settings
+from orchestrator.domain.bounds import ForeignJsonError, parse_foreign_json
+from orchestrator.domain.errors import InvalidJob, UnknownRuntime
+from orchestrator.domain.job import MAX_CODE_BYTES, MAX_INPUT_BYTES, JobSpec, Mode
+from orchestrator.domain.limits import Limits
+from orchestrator.domain.outcome import JobResult
+from orchestrator.domain.runtime import Runtime
+from orchestrator.wire import result_to_wire
+
+__all__ = ("run",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """The options of `run`, as typed."""
+
+    file: str
+    runtime: str | None
+    input: str | None
+    entrypoint: str | None
+    program: bool
+    stdin: str | None
+    args: tuple[str, ...]
+    files: tuple[str, ...]
+    limits: tuple[str, ...]
+    as_json: bool
+    save_files: str | None
+
+
+@click.command()
+@click.argument("file", metavar="FILE|-")
+@click.option("-r", "--runtime", metavar="NAME", help="node, python, …  [default: by the file's ending]")
+@click.option("-i", "--input", metavar="FILE|JSON", help="The input: JSON, or a file that holds it.")
+@click.option("-e", "--entrypoint", metavar="NAME", help="Call this function with the input.")
+@click.option(
+    "-p", "--program", is_flag=True, help="Run as a script: stdin, args and files in; exit code out."
+)
+@click.option(
+    "--stdin", metavar="FILE|-|TEXT", help="With --program: a file, - for our own stdin, or the text."
+)
+@click.option("-a", "--arg", "args", multiple=True, metavar="TEXT", help="With --program: one argument.")
+@click.option(
+    "-f", "--file", "files", multiple=True, metavar="PATH", help="With --program: a file to give it."
+)
+@click.option("--save-files", metavar="FOLDER", help="With --program: where to save the files it leaves.")
+@click.option(
+    "-l", "--limit", "limits", multiple=True, metavar="NAME=N", help="wall_time_ms=2000, memory_bytes=…"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the whole result as one JSON object.")
+@click.pass_obj
+def run(settings: Settings, /, **options: object) -> None:
+    r"""Run FILE (or - for standard input) once, on a fresh container of this machine.
+
+    The code finds its input in the variable `input` and leaves its answer in `output`, both JSON values.
+
+    \b
+    sandbox-orch run total.js --input '{"price": 2, "count": 21}'
+    sandbox-orch run check.py --entrypoint validate --input record.json
+    sandbox-orch run script.py --program --stdin data.csv --arg --fast --limit wall_time_ms=5000
+    """
+    chosen = _Options(**options)  # type: ignore[arg-type]  # click gives exactly these
+    spec = _spec_of(chosen, settings)
+    result = asyncio.run(_run_once(settings, spec))
+    _save(result, chosen.save_files)
+    if chosen.as_json:
+        click.echo(json.dumps(result_to_wire(result), ensure_ascii=not sys.stdout.encoding.startswith("utf")))
+    else:
+        show_result(result, files_folder=chosen.save_files)
+    sys.exit(exit_code_of_result(result))
+
+
+async def _run_once(settings: Settings, spec: JobSpec) -> JobResult:
+    # One job needs one container: nothing is kept warm behind it.
+    alone = settings.model_copy(update={"runtimes": (spec.runtime,), "warm_target": 0})
+    async with open_orchestrator(alone) as orchestrator:
+        return await orchestrator.execute(spec)
+
+
+def _spec_of(options: _Options, settings: Settings) -> JobSpec:
+    runtimes = runtimes_on_offer(settings)
+    return JobSpec(
+        runtime=_runtime_of(options, runtimes).name,
+        code=_read_text("FILE", options.file, MAX_CODE_BYTES),
+        mode=Mode.PROGRAM if options.program else Mode.FUNCTION,
+        input_json=_input_of(options.input),
+        entrypoint=options.entrypoint,
+        stdin=_stdin_of(options.stdin),
+        args=options.args,
+        files={Path(path).name: _read_bytes("--file", path, MAX_INPUT_BYTES) for path in options.files},
+        limits=_limits_of(options.limits, default_limits(settings)),
+    )
+
+
+def _runtime_of(options: _Options, runtimes: dict[str, Runtime]) -> Runtime:
+    if options.runtime is not None:
+        if options.runtime not in runtimes:
+            raise UnknownRuntime(options.runtime, tuple(runtimes))
+        return runtimes[options.runtime]
+    suffix = Path(options.file).suffix
+    for runtime in runtimes.values():
+        if suffix in runtime.source_suffixes:
+            return runtime
+    raise click.UsageError(
+        f"cannot tell the language of {options.file!r} by its ending; say --runtime {'|'.join(runtimes)}"
+    )
+
+
+def _input_of(text: str | None) -> str:
+    if text is None:
+        return "null"
+    where = "--input"
+    if text == "-" or _is_file(text):
+        where, text = f"--input {text}", _read_text("--input", text, MAX_INPUT_BYTES)
+    try:
+        parse_foreign_json(text)
+    except ForeignJsonError as error:
+        hint = "" if where != "--input" else "; give JSON, or the path of a file that exists"
+        raise InvalidJob(where, f"{error}{hint}") from None
+    return text
+
+
+def _stdin_of(text: str | None) -> str:
+    if text is None:
+        return ""
+    return _read_text("--stdin", text, MAX_INPUT_BYTES) if text == "-" or _is_file(text) else text
+
+
+def _limits_of(pairs: tuple[str, ...], defaults: Limits) -> Limits:
+    asked: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, number = pair.partition("=")
+        digits = number.replace("_", "")
+        if not equals or not digits.removeprefix("-").isascii() or not digits.removeprefix("-").isdigit():
+            raise InvalidJob("--limit", f"{pair[:60]!r} is not NAME=NUMBER, as in wall_time_ms=2000")
+        asked[name] = int(digits) if len(digits) < len("9" * 19) else sys.maxsize
+    limits = Limits.from_wire(asked, defaults=defaults)
+    if "wall_time_ms" in asked and "cpu_time_ms" not in asked:
+        # A longer wall time alone is meant to let the code compute longer.
+        limits = replace(limits, cpu_time_ms=limits.wall_time_ms)
+    return limits
+
+
+def _save(result: JobResult, folder: str | None) -> None:
+    if folder is None or not result.files:
+        return
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    for name, data in result.files.items():
+        # The name comes from the container: only a plain one is used, and never through a link.
+        if Path(name).name == name and name not in (".", ".."):
+            place = target / name
+            place.unlink(missing_ok=True)
+            place.write_bytes(data)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _read_text(field: str, path: str, most_bytes: int) -> str:
+    data = _read_bytes(field, path, most_bytes)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidJob(
+            field, f"{path} is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
+        ) from None
+
+
+def _read_bytes(field: str, path: str, most_bytes: int) -> bytes:
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(most_bytes + 1)
+        else:
+            with Path(path).open("rb") as file:
+                data = file.read(most_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidJob(field, f"cannot read {path!r}: {reason}") from None
+    if len(data) > most_bytes:
+        raise InvalidJob(field, f"{path} is above the limit of {most_bytes} bytes")
+    return data

@@ -1,0 +1,450 @@
+"""Pool floor: the warm pool. The only place where containers are lent, and where their states change.
+
+What to make and what to give up is decided in `policies/supply.py`; who waits stands in `waiters.py`. This
+file carries it out. Its life: `open_pool` → `lease` … `lease` → close, after which no container is left.
+
+Every step from one `await` to the next leaves the books right, so on one event loop nothing needs a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from orchestrator.backends.base import Backend, LiveContainer
+from orchestrator.domain.container import ContainerRecord, ContainerSpec, ContainerState
+from orchestrator.domain.errors import BackendError, PoolClosed, PoolTimeout
+from orchestrator.domain.limits import Limits
+from orchestrator.domain.transitions import CONTAINER_TRANSITIONS, change_state
+from orchestrator.policies.supply import (
+    ShelfSnapshot,
+    SupplySnapshot,
+    plan_backoff_seconds,
+    plan_supply,
+)
+from orchestrator.pool.lease import Lease
+from orchestrator.pool.waiters import Waiter, WaitingLine
+from orchestrator.telemetry import Telemetry
+
+__all__ = ("PoolSettings", "PoolStatistics", "ShelfSettings", "WarmPool", "open_pool")
+
+REMOVE_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShelfSettings:
+    """How the containers of one runtime are made, and how many stand ready."""
+
+    target: int
+    make_spec: Callable[[Limits | None], ContainerSpec]
+    """A new recipe, with a uid of its own; limits None means the class's own ceiling."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """The pool's own knobs."""
+
+    shelves: Mapping[str, ShelfSettings]
+    maximum: int
+    creates_at_once: int
+    ready_within_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatistics:
+    """The pool at one moment, and what it has done since it opened."""
+
+    states: Mapping[str, Mapping[ContainerState, int]]
+    """Runtime to state to containers in it."""
+    waiting: Mapping[str, int]
+    leases_warm: int
+    leases_cold: int
+    created: int
+    failures_in_a_row: int
+    last_failure: str | None
+    retired_by_reason: Mapping[str, int]
+
+
+@dataclass(slots=True, eq=False)
+class _Container:
+    """A record with the live container behind it, once there is one."""
+
+    number: int
+    record: ContainerRecord
+    made_to_measure: bool
+    live: LiveContainer | None = None
+
+    def enter(self, state: ContainerState) -> None:
+        self.record.state = change_state(CONTAINER_TRANSITIONS, self.record.state, state)
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """One runtime's warm containers, oldest first, and the line of those who wait for one."""
+
+    settings: ShelfSettings
+    warm: deque[_Container] = field(default_factory=deque)
+    line: WaitingLine[_Container] = field(default_factory=WaitingLine)
+
+
+@dataclass(slots=True, eq=False)
+class _Bespoke:
+    """A waiter for a container made to measure."""
+
+    runtime: str
+    limits: Limits
+    waiter: Waiter[_Container]
+
+
+@asynccontextmanager
+async def open_pool(
+    backend: Backend,
+    settings: PoolSettings,
+    telemetry: Telemetry,
+    *,
+    randomness: random.Random | None = None,
+) -> AsyncIterator[WarmPool]:
+    """A pool that fills its shelves in the background; on leaving, every container is gone.
+
+    Leaving waits for leases still held. If the engine will not remove a container, that is tried
+    REMOVE_ATTEMPTS times and told to `telemetry`; the next start's reaper takes it then.
+    """
+    pool = WarmPool(backend, settings, telemetry, randomness or random.Random())  # noqa: S311 - jitter
+    running = asyncio.create_task(pool.run(), name="warm pool")
+    try:
+        yield pool
+    finally:
+        await pool.close()
+        await running
+
+
+class WarmPool:
+    """Warm containers of every runtime. Made by `open_pool`."""
+
+    def __init__(
+        self, backend: Backend, settings: PoolSettings, telemetry: Telemetry, randomness: random.Random
+    ) -> None:
+        self._backend = backend
+        self._settings = settings
+        self._telemetry = telemetry
+        self._random = randomness
+        self._shelves = {name: _Shelf(shelf) for name, shelf in settings.shelves.items()}
+        self._bespoke: deque[_Bespoke] = deque()
+        self._containers: dict[int, _Container] = {}
+        self._made = 0
+        self._changed = asyncio.Event()
+        self._closing = False
+        self._creating: set[asyncio.Task[None]] = set()
+        self._failures_in_a_row = 0
+        self._last_failure: str | None = None
+        self._not_before = 0.0
+        self._leases: Counter[bool] = Counter()
+        self._retired: Counter[str] = Counter()
+
+    def __repr__(self) -> str:
+        shelves = ", ".join(
+            f"{name}: {len(shelf.warm)} warm, {len(shelf.line)} waiting"
+            for name, shelf in self._shelves.items()
+        )
+        return f"<WarmPool {len(self._containers)}/{self._settings.maximum} containers; {shelves}>"
+
+    # -- lending ----------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def lease(
+        self, runtime: str, *, made_to_measure: Limits | None = None, deadline: float
+    ) -> AsyncIterator[Lease]:
+        """A never-used container of `runtime`, ours alone; on leaving it is retired and replaced.
+
+        `deadline` is the event loop's time until which to wait; `made_to_measure` asks for a container
+        of these limits instead of one off the shelf. Raises PoolTimeout or PoolClosed.
+        """
+        container, was_warm = await self._obtain(runtime, made_to_measure, deadline)
+        assert container.live is not None  # noqa: S101 - a warm container has one
+        container.enter(ContainerState.LEASED)
+        container.record.jobs_served += 1
+        self._leases[was_warm] += 1
+        self._changed.set()
+        lease = Lease(container.live, was_warm)
+        try:
+            yield lease
+        finally:
+            # Nothing here waits, so neither cancellation nor an error can keep a container.
+            lease.expire()
+            self._retire(container, "served")
+
+    async def _obtain(
+        self, runtime: str, made_to_measure: Limits | None, deadline: float
+    ) -> tuple[_Container, bool]:
+        if self._closing:
+            raise PoolClosed("the pool is closing; no new job can start")
+        if made_to_measure is not None:
+            return await self._wait_for_bespoke(runtime, made_to_measure, deadline), False
+        shelf = self._shelves[runtime]
+        if (container := self._take_off(shelf)) is not None:
+            return container, True
+        return await self._wait_in_line(shelf, runtime, deadline), False
+
+    def _take_off(self, shelf: _Shelf) -> _Container | None:
+        """The oldest warm container that is still alive."""
+        while shelf.warm:
+            container = shelf.warm.popleft()
+            if container.live is not None and not container.live.has_ended:
+                return container
+            self._retire(container, "died while warm")
+        return None
+
+    async def _wait_in_line(self, shelf: _Shelf, runtime: str, deadline: float) -> _Container:
+        waiter = shelf.line.join()
+        try:
+            return await self._wait(waiter, runtime, deadline)
+        finally:
+            shelf.line.leave(waiter)
+
+    async def _wait_for_bespoke(self, runtime: str, limits: Limits, deadline: float) -> _Container:
+        order = _Bespoke(runtime, limits, Waiter())
+        self._bespoke.append(order)
+        try:
+            return await self._wait(order.waiter, runtime, deadline)
+        finally:
+            if order in self._bespoke:
+                self._bespoke.remove(order)
+
+    async def _wait(self, waiter: Waiter[_Container], runtime: str, deadline: float) -> _Container:
+        self._changed.set()
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await waiter.wait()
+        except BaseException as error:
+            if (container := waiter.withdraw()) is not None:
+                self._offer(container)
+            if isinstance(error, TimeoutError):
+                why = f"; making one fails: {self._last_failure}" if self._failures_in_a_row else ""
+                raise PoolTimeout(f"no {runtime} container came free in time{why}") from None
+            raise
+
+    def _offer(self, container: _Container) -> None:
+        """Give an unused warm container to the first in line, else put it on the shelf."""
+        shelf = self._shelves[container.record.runtime]
+        if self._closing:
+            self._retire(container, "closing")
+        elif container.made_to_measure:
+            # Made for someone who has left: it fits nobody else.
+            self._retire(container, "not collected")
+        elif not shelf.line.offer(container):
+            shelf.warm.append(container)
+        self._changed.set()
+
+    # -- supplying, in the background ---------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Supply until closed, then until the last container is gone. `open_pool` runs this."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                while not self._is_finished():
+                    self._changed.clear()
+                    delay = self._supply()
+                    await self._wait_for_change(delay)
+        finally:
+            self._turn_everyone_away()
+
+    def _is_finished(self) -> bool:
+        return self._closing and not self._containers
+
+    async def _wait_for_change(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    def _supply(self) -> float | None:
+        """Start what the plan says; answers after how many seconds to look again, None for on change."""
+        if self._closing:
+            return None
+        delay = self._not_before - asyncio.get_running_loop().time()
+        if delay > 0:
+            return delay
+        self._fill_orders()
+        plan = plan_supply(self._snapshot())
+        for runtime in plan.give_up:
+            self._retire(self._shelves[runtime].warm.pop(), "made room")
+        for runtime in plan.create:
+            self._create(runtime, limits=None, waiter=None)
+        return None
+
+    def _fill_orders(self) -> None:
+        """Containers made to measure come first: somebody waits for each of them."""
+        while self._bespoke and self._has_room():
+            order = self._bespoke.popleft()
+            self._create(order.runtime, limits=order.limits, waiter=order.waiter)
+
+    def _has_room(self) -> bool:
+        if self._count(ContainerState.PROVISIONING) >= self._settings.creates_at_once:
+            return False
+        if len(self._containers) < self._settings.maximum:
+            return True
+        idle = max(self._shelves.values(), key=lambda shelf: len(shelf.warm))
+        # One for each order: what is being removed already makes room for somebody.
+        if idle.warm and self._count(ContainerState.RETIRING) < len(self._bespoke):
+            self._retire(idle.warm.pop(), "made room")
+        return False
+
+    def _count(self, state: ContainerState) -> int:
+        return sum(container.record.state is state for container in self._containers.values())
+
+    def _snapshot(self) -> SupplySnapshot:
+        provisioning = Counter(
+            container.record.runtime
+            for container in self._containers.values()
+            if container.record.state is ContainerState.PROVISIONING
+        )
+        return SupplySnapshot(
+            shelves=tuple(
+                ShelfSnapshot(
+                    runtime=name,
+                    target=shelf.settings.target,
+                    warm=len(shelf.warm),
+                    provisioning=provisioning[name],
+                    waiting=len(shelf.line),
+                )
+                for name, shelf in self._shelves.items()
+            ),
+            total=len(self._containers),
+            retiring=self._count(ContainerState.RETIRING),
+            maximum=self._settings.maximum,
+            creates_at_once=self._settings.creates_at_once,
+        )
+
+    def _create(self, runtime: str, *, limits: Limits | None, waiter: Waiter[_Container] | None) -> None:
+        self._made += 1
+        now = asyncio.get_running_loop().time()
+        record = ContainerRecord(id="", runtime=runtime, generation=1, created_at=now)
+        container = self._containers[self._made] = _Container(self._made, record, limits is not None)
+        task = self._tasks.create_task(self._provision(container, limits, waiter))
+        self._creating.add(task)
+        task.add_done_callback(partial(self._end_provision, container, waiter))
+
+    def _end_provision(
+        self, container: _Container, waiter: Waiter[_Container] | None, task: asyncio.Task[None]
+    ) -> None:
+        """The books after a create that was cancelled, which may be before its first step."""
+        self._creating.discard(task)
+        if container.record.state is ContainerState.PROVISIONING:
+            self._drop_unmade(container)
+            if waiter is not None:
+                waiter.fail(PoolClosed("the pool closed while the container was being made"))
+
+    async def _provision(
+        self, container: _Container, limits: Limits | None, waiter: Waiter[_Container] | None
+    ) -> None:
+        record = container.record
+        spec = self._shelves[record.runtime].settings.make_spec(limits)
+        try:
+            live = await self._backend.launch(spec, ready_within_seconds=self._settings.ready_within_seconds)
+        except BackendError as error:
+            self._drop_unmade(container)
+            self._note_failure(record.runtime, error, waiter)
+            return
+        container.live, record.id = live, live.id
+        self._failures_in_a_row = 0
+        self._telemetry.container_warm(record.runtime, asyncio.get_running_loop().time() - record.created_at)
+        self._place(container, waiter)
+
+    def _place(self, container: _Container, waiter: Waiter[_Container] | None) -> None:
+        container.enter(ContainerState.WARM)
+        if waiter is None or not waiter.offer(container):
+            self._offer(container)
+
+    def _drop_unmade(self, container: _Container) -> None:
+        container.enter(ContainerState.RETIRING)
+        self._forget(container)
+
+    def _forget(self, container: _Container) -> None:
+        container.enter(ContainerState.REMOVED)
+        del self._containers[container.number]
+        self._changed.set()
+
+    def _note_failure(self, runtime: str, error: BackendError, waiter: Waiter[_Container] | None) -> None:
+        self._failures_in_a_row += 1
+        self._last_failure = str(error)
+        pause = plan_backoff_seconds(self._failures_in_a_row, self._random.random())
+        self._not_before = asyncio.get_running_loop().time() + pause
+        self._telemetry.create_failed(runtime, error, retry_in_seconds=pause)
+        if waiter is not None:
+            waiter.fail(error)
+
+    # -- retiring -----------------------------------------------------------------------------------
+
+    def _retire(self, container: _Container, reason: str) -> None:
+        """Begin the end of a container. Does not wait."""
+        container.enter(ContainerState.RETIRING)
+        self._retired[reason] += 1
+        self._tasks.create_task(self._remove(container))
+        self._changed.set()
+
+    async def _remove(self, container: _Container) -> None:
+        assert container.live is not None  # noqa: S101 - only live containers are retired
+        for attempt in range(REMOVE_ATTEMPTS):
+            try:
+                await container.live.destroy()
+                break
+            except BackendError as error:
+                self._telemetry.remove_failed(container.record.id, error)
+                await asyncio.sleep(plan_backoff_seconds(attempt + 1, self._random.random()))
+        self._forget(container)
+
+    # -- closing ------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Turn waiters away, give up idle containers, stop making more. `run` ends when all are gone."""
+        if self._closing:
+            return
+        self._closing = True
+        self._turn_everyone_away()
+        for shelf in self._shelves.values():
+            while shelf.warm:
+                self._retire(shelf.warm.popleft(), "closing")
+        for task in tuple(self._creating):
+            task.cancel()
+        self._changed.set()
+
+    def _turn_everyone_away(self) -> None:
+        error = PoolClosed("the pool closed before a container came free")
+        for shelf in self._shelves.values():
+            shelf.line.fail_all(error)
+        while self._bespoke:
+            self._bespoke.popleft().waiter.fail(error)
+
+    # -- looking in ---------------------------------------------------------------------------------
+
+    def statistics(self) -> PoolStatistics:
+        """The pool now."""
+        states: dict[str, Counter[ContainerState]] = {name: Counter() for name in self._shelves}
+        for container in self._containers.values():
+            states[container.record.runtime][container.record.state] += 1
+        return PoolStatistics(
+            states=states,
+            waiting={name: len(shelf.line) for name, shelf in self._shelves.items()},
+            leases_warm=self._leases[True],
+            leases_cold=self._leases[False],
+            created=self._made,
+            failures_in_a_row=self._failures_in_a_row,
+            last_failure=self._last_failure,
+            retired_by_reason=dict(self._retired),
+        )
+
+    async def wait_until_warm(self, *, deadline: float) -> None:
+        """Wait until every shelf has its target. Raises PoolTimeout, saying why where it is known."""
+        while not all(len(shelf.warm) >= shelf.settings.target for shelf in self._shelves.values()):
+            if self._closing:
+                raise PoolClosed("the pool is closing")
+            if asyncio.get_running_loop().time() > deadline:
+                why = f"; making one fails: {self._last_failure}" if self._failures_in_a_row else ""
+                raise PoolTimeout(f"the pool did not become warm in time{why}")
+            await asyncio.sleep(0.01)

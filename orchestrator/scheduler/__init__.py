@@ -1,0 +1,1 @@
+"""Scheduler floor: one job's life, and (later) who goes next."""

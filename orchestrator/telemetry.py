@@ -1,0 +1,52 @@
+"""Telemetry floor: what happened, counted and told. Never tenant bytes; label values are names of ours.
+
+Floors above call one method per event; this file decides what is logged and at which level.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from orchestrator.domain.outcome import JobResult
+
+__all__ = ("Telemetry",)
+
+_log = logging.getLogger("orchestrator")
+
+
+class Telemetry:
+    """Events of this process, as log lines."""
+
+    def container_warm(self, runtime: str, seconds: float) -> None:
+        """A container joined the pool."""
+        _log.debug("container warm runtime=%s seconds=%.3f", runtime, seconds)
+
+    def create_failed(self, runtime: str, error: Exception, *, retry_in_seconds: float) -> None:
+        """A container could not be made."""
+        _log.warning("create failed runtime=%s retry_in=%.1fs: %s", runtime, retry_in_seconds, error)
+
+    def remove_failed(self, container_id: str, error: Exception) -> None:
+        """A container could not be removed; it is tried again."""
+        _log.error("remove failed container=%s: %s", container_id[:12], error)
+
+    def reaped(self, container_id: str, instance: str) -> None:
+        """A container of a dead instance was removed."""
+        _log.info("reaped container=%s instance=%s", container_id[:12], instance)
+
+    def job_rerun(self, job: str, attempt: int, error: Exception) -> None:
+        """The infrastructure failed under a job, which is run again."""
+        _log.warning("job rerun id=%s attempt=%d: %s", job, attempt, error)
+
+    def job_finished(self, runtime: str, result: JobResult) -> None:
+        """The one canonical line of a job."""
+        _log.info(
+            "job id=%s runtime=%s outcome=%s wall_ms=%.2f total_ms=%.2f container=%s warm=%s attempts=%d",
+            result.id,
+            runtime,
+            result.outcome,
+            result.usage.wall_ms,
+            result.timing.total_ms,
+            result.container.id[:12] if result.container else "-",
+            result.container.warm if result.container else "-",
+            result.attempts,
+        )

@@ -1,0 +1,105 @@
+# Sourced by ./quickstart and ./test: everything that a fresh machine needs, each step only where it is missing.
+# It never changes the configuration of an engine that is already there.
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+die() { printf 'error: %s\n' "$*" >&2; exit 3; }
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+has_apt() { command -v apt-get >/dev/null 2>&1; }
+
+apt_updated=no
+apt_install() { # apt_install PACKAGE...
+  say "installing $* (apt-get)"
+  if [ "$apt_updated" = no ]; then
+    apt-get -qq update || die "apt-get update failed; look at its messages above"
+    apt_updated=yes
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" >/dev/null ||
+    die "could not install $*; look at the messages above"
+}
+
+find_python() {
+  for candidate in python3.13 python3.12 python3.11 python3; do
+    if command -v "$candidate" >/dev/null 2>&1 &&
+      "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+}
+
+need_space() { # need_space FOLDER MEBIBYTES
+  free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+  [ "$free" -ge "$2" ] || die "$1 has $free MiB free; this needs about $2 MiB"
+}
+
+make_environment() { # make_environment EXTRAS ("" or "[dev]")
+  need_space . 500
+  python=$(find_python)
+  if [ -z "$python" ]; then
+    is_root && has_apt || die "Python 3.11 or newer is needed; install it (apt-get install python3 python3-venv)"
+    apt_install python3
+    python=$(find_python)
+    [ -n "$python" ] || die "this system's Python is older than 3.11; install a newer one"
+  fi
+  # A stamp of all that decides what is installed: a second run takes no time.
+  stamp=$(cat pyproject.toml requirements.lock | sha256sum | cut -c1-16)-${1:-plain}
+  [ -f ".venv/$stamp" ] && return
+  say "making the virtual environment .venv with $("$python" --version)"
+  if ! "$python" -m venv .venv 2>/dev/null; then
+    is_root && has_apt || die "python3-venv is needed; install it (apt-get install python3-venv)"
+    apt_install python3-venv
+    rm -rf .venv
+    "$python" -m venv .venv || die "could not make .venv"
+  fi
+  say "installing the package"
+  .venv/bin/pip -q --disable-pip-version-check install --requirement requirements.lock ||
+    die "pip could not install what requirements.lock names; is a package index reachable?"
+  .venv/bin/pip -q --disable-pip-version-check install --no-deps --no-build-isolation --editable . ||
+    die "pip could not install this package"
+  touch ".venv/$stamp"
+}
+
+engine_answers() { .venv/bin/python -c 'import docker; docker.from_env(timeout=5).ping()' 2>/dev/null; }
+
+find_engine() {
+  engine_answers && return
+  [ -z "${DOCKER_HOST:-}" ] || die "no Docker Engine answers at DOCKER_HOST=$DOCKER_HOST"
+  if ! is_root; then
+    [ ! -S /var/run/docker.sock ] ||
+      die "user $(id -un) may not use /var/run/docker.sock; add it to the docker group and log in anew"
+    die "no Docker Engine runs here; install and start one (as root: apt-get install docker.io)"
+  fi
+  if ! command -v dockerd >/dev/null 2>&1; then
+    has_apt || die "no Docker Engine here; install one (docs.docker.com/engine/install)"
+    need_space /var 3000
+    apt_install docker.io
+  fi
+  start_engine
+}
+
+start_engine() {
+  say "starting the Docker Engine"
+  if [ -d /run/systemd/system ]; then
+    systemctl start docker || die "systemctl start docker failed; journalctl -u docker tells why"
+  else
+    # The engine outlives this script: it is the machine's, not ours.
+    setsid dockerd >/var/log/dockerd.log 2>&1 </dev/null &
+  fi
+  for _ in $(seq 60); do
+    engine_answers && return
+    sleep 0.5
+  done
+  die "the Docker Engine did not answer within 30 s; its log (/var/log/dockerd.log or journalctl -u docker) tells why"
+}
+
+build_images() {
+  if ! .venv/bin/sandbox-orch images list --json | grep -q '"is_current": false'; then
+    return
+  fi
+  if is_root && has_apt && ! command -v mmdebstrap >/dev/null 2>&1; then
+    apt_install mmdebstrap # for machines whose engine reaches no registry
+  fi
+  say "building the runtime images (some minutes, once)"
+  .venv/bin/sandbox-orch images build || exit 3
+}
