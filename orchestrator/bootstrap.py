@@ -23,7 +23,7 @@ from orchestrator.scheduler.run import JobRunner
 from orchestrator.service import Orchestrator, ServiceSettings
 from orchestrator.telemetry import Telemetry
 
-__all__ = ("default_limits", "open_engine", "open_orchestrator", "runtimes_on_offer")
+__all__ = ("default_limits", "open_engine", "open_orchestrator", "probe_runner", "runtimes_on_offer")
 
 
 @asynccontextmanager
@@ -72,6 +72,19 @@ async def open_orchestrator(settings: Settings | None = None) -> AsyncIterator[O
             default_limits=default_limits(settings), queue_seconds=settings.queue_seconds
         )
         yield Orchestrator(service, runtimes, pool, runner)
+
+
+async def probe_runner(engine: Engine, settings: Settings, runtime: Runtime) -> str:
+    """Make one container exactly as jobs get it, hear its runner, remove it; answers the runner's version.
+
+    Raises BackendError where any of that fails.
+    """
+    labels = {LABEL_INSTANCE: uuid.uuid4().hex, LABEL_OWNER: Owner.this_process().as_label()}
+    backend = DockerBackend(engine, name_prefix=f"sandbox-orch-probe-{labels[LABEL_INSTANCE][:12]}")
+    make_spec = _pool_settings(settings, {runtime.name: runtime}, labels).shelves[runtime.name].make_spec
+    container = await backend.launch(make_spec(None), ready_within_seconds=settings.ready_within_seconds)
+    await container.destroy()
+    return container.runner_version
 
 
 def default_limits(settings: Settings) -> Limits:

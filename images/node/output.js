@@ -55,7 +55,8 @@
     return js.match(IDENTIFIER, shown) !== null ? `.${shown}` : `[${stringify(js.toWellFormed(shown))}]`;
   }
 
-  const unfit = (depth, name, advice) => stop(depth, name, `a ${name} has no JSON form; ${advice}`);
+  const article = (name) => (js.includes('AEIOU', name[0]) && !js.startsWith(name, 'Uint') ? 'an' : 'a');
+  const unfit = (depth, name, advice) => stop(depth, name, `${article(name)} ${name} has no JSON form; ${advice}`);
 
   function count(bytes) {
     size += bytes;

@@ -51,6 +51,13 @@ class PreparedChild:
         if self.pid is not None:
             os.kill(self.pid, signal.SIGKILL)
 
+    def bury(self) -> None:
+        """End the child and wait until it has gone: the supervisor leaves no zombie to PID 1."""
+        self.kill()
+        if self.pid is not None:
+            os.waitpid(self.pid, 0)
+            self.pid = None
+
     def reap(self) -> int | None:
         """The child's wait status once it has ended, else None. Ends the use of its pid."""
         if self.pid is None:

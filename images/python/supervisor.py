@@ -62,7 +62,7 @@ def run() -> int:
     except (ChildFailed, lockdown.LockdownError) as error:
         return _complain(EXIT_NO_CHILD, f"child: {error}")
     finally:
-        child.kill()
+        child.bury()
 
 
 def _live(supervisor_pid: int) -> None:

@@ -77,6 +77,11 @@ class LiveContainer(Protocol):
         """Which image it was really made of."""
         ...
 
+    @property
+    def runner_version(self) -> str:
+        """What its runner says it is, "3.13.5" for example."""
+        ...
+
     def narrow(self, limits: Limits) -> bool:
         """Lower the container's own limits to one job's. False where this host's files are out of reach."""
         ...

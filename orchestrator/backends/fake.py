@@ -100,6 +100,7 @@ class FakeContainer:
     def __init__(self, container_id: str, backend: FakeBackend, spec: ContainerSpec) -> None:
         self.id = container_id
         self.image_digest = "sha256:fake"
+        self.runner_version = "0"
         self.spec = spec
         self.jobs: list[dict[str, object]] = []
         self.narrowed_to: list[Limits] = []

@@ -105,6 +105,7 @@ class DockerContainer:
 
     id: str
     image_digest: str
+    runner_version: str
     runner_facts: dict[str, str]
     """What the runner read of itself before any tenant code: file name to text."""
     _engine: Engine
@@ -135,6 +136,7 @@ class DockerContainer:
         return cls(
             id=container_id,
             image_digest=str(facts["Image"]),
+            runner_version=str(ready.get("version")),
             runner_facts=_texts(ready.get("facts")),
             _engine=engine,
             _channel=channel,

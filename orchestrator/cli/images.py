@@ -25,7 +25,7 @@ from orchestrator.backends.images import (
     images_folder,
     load_runtimes,
 )
-from orchestrator.bootstrap import open_engine
+from orchestrator.bootstrap import open_engine, probe_runner
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.progress import progress_line
 from orchestrator.config import Settings
@@ -122,8 +122,12 @@ async def _states(settings: Settings, runtimes: Iterable[Runtime]) -> list[Image
 
 
 async def _verify(settings: Settings, runtimes: Iterable[Runtime]) -> list[ImageReport]:
-    async with _open_builder(settings) as builder:
-        return [await builder.verify(runtime) for runtime in runtimes]
+    async with open_engine(settings) as engine:
+        builder = ImageBuilder.for_this_host(engine, settings.images_folder)
+        return [
+            await builder.verify(runtime, probe=partial(probe_runner, engine, settings, runtime))
+            for runtime in runtimes
+        ]
 
 
 @asynccontextmanager

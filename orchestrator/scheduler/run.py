@@ -23,6 +23,7 @@ from orchestrator.domain.errors import (
     BackendError,
     ContainerGone,
     EngineUnavailable,
+    InternalError,
     PoolTimeout,
     ProtocolError,
 )
@@ -38,6 +39,8 @@ from orchestrator.telemetry import Telemetry
 __all__ = ("Job", "JobRunner")
 
 MAX_ATTEMPTS = 3
+INFRASTRUCTURE_FAILED = (ContainerGone, EngineUnavailable)
+"""Errors after which the same job may well succeed on another container."""
 CPU_CHECK_LEAST_SECONDS = 0.005
 
 
@@ -72,18 +75,31 @@ class JobRunner:
 
         A job has no network and leaves nothing behind, so running it again is safe.
         """
-        attempts = 0
         try:
-            async for attempt in self._again_after_infrastructure_failed(job):
-                with attempt:
-                    attempts = attempt.retry_state.attempt_number
-                    result = await self._run_once(job, attempts)
+            result = await self._run_once(job, attempt=1)
+        except INFRASTRUCTURE_FAILED as error:
+            self.telemetry.job_rerun(job.id, 1, error)
+            result = await self._run_again(job)
         except PoolTimeout as error:
-            result = _unstarted(job, Outcome.EXPIRED, error, attempts)
+            result = _unstarted(job, Outcome.EXPIRED, error, attempts=1)
         except BackendError as error:
-            result = _unstarted(job, Outcome.INTERNAL_ERROR, error, attempts)
+            result = _unstarted(job, Outcome.INTERNAL_ERROR, error, attempts=1)
         self.telemetry.job_finished(job.spec.runtime, result)
         return result
+
+    async def _run_again(self, job: Job) -> JobResult:
+        """Up to MAX_ATTEMPTS in all, each on a fresh container, with back-off."""
+        number = 1
+        try:
+            async for attempt in self._retrying(job):
+                with attempt:
+                    number = 1 + attempt.retry_state.attempt_number
+                    return await self._run_once(job, number)
+        except PoolTimeout as error:
+            return _unstarted(job, Outcome.EXPIRED, error, number)
+        except BackendError as error:
+            return _unstarted(job, Outcome.INTERNAL_ERROR, error, number)
+        raise InternalError("a job was neither run again nor given up")
 
     async def _run_once(self, job: Job, attempt: int) -> JobResult:
         measure = job.limits if job.made_to_measure else None
@@ -171,15 +187,15 @@ class JobRunner:
             attempts=attempt,
         )
 
-    def _again_after_infrastructure_failed(self, job: Job) -> AsyncRetrying:
+    def _retrying(self, job: Job) -> AsyncRetrying:
         def tell(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
             if isinstance(error, Exception):
-                self.telemetry.job_rerun(job.id, state.attempt_number, error)
+                self.telemetry.job_rerun(job.id, 1 + state.attempt_number, error)
 
         return AsyncRetrying(
-            retry=retry_if_exception_type((ContainerGone, EngineUnavailable)),
-            stop=stop_after_attempt(MAX_ATTEMPTS),
+            retry=retry_if_exception_type(INFRASTRUCTURE_FAILED),
+            stop=stop_after_attempt(MAX_ATTEMPTS - 1),
             wait=wait_random_exponential(multiplier=0.05, max=2.0),
             before_sleep=tell,
             reraise=True,

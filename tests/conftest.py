@@ -1,0 +1,121 @@
+"""What all tests share: a virtual clock, specs and frames, and the rules of collection."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import selectors
+
+import pytest
+
+from orchestrator.backends.docker import Engine, EngineSettings
+from orchestrator.domain.errors import BackendError
+
+WITHOUT_ENGINE = "SANDBOX_ORCH_TESTS_WITHOUT_ENGINE"
+REAL_WAIT_SECONDS = 20.0
+"""How long a test on the virtual clock may wait for a thread or a socket before it counts as hung."""
+
+
+# -- a clock that jumps -------------------------------------------------------------------------------
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Where the loop would sleep, its clock jumps; where it would sleep for ever, the test has hung."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+
+    def select(self, timeout=None):
+        if timeout is None:
+            ready = super().select(REAL_WAIT_SECONDS)
+            if not ready:
+                raise AssertionError("the test waits for something that can never happen")
+            return ready
+        ready = super().select(0)
+        if not ready:
+            self.now += max(0.0, timeout)
+        return ready
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop on which hours pass in no time, in the right order."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass without anybody noticing before the next step of the loop."""
+        self._jumping.now += seconds
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """Tests in files marked `virtual_time` run on the virtual clock, all others on the real one."""
+    if item.get_closest_marker("virtual_time"):
+        return {"virtual": VirtualTimeLoop}
+    return {"real": asyncio.new_event_loop}
+
+
+# -- collection -----------------------------------------------------------------------------------------
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "virtual_time: runs on an event loop whose clock jumps")
+
+
+def lost_methods(cls: type) -> list[str]:
+    """Methods of a test class that pytest would silently never run."""
+    return [
+        name
+        for name, value in vars(cls).items()
+        if inspect.isfunction(value) and not name.startswith(("test_", "_"))
+    ]
+
+
+def pytest_collection_modifyitems(items):
+    """A `Test*` class may hold only `test_…`, `_…` and decorated methods: one without would never run."""
+    for cls in {item.cls for item in items if getattr(item, "cls", None) is not None}:
+        if lost := lost_methods(cls):
+            raise pytest.UsageError(f"{cls.__module__}.{cls.__name__}: never run: {', '.join(lost)}")
+
+
+# -- the engine -------------------------------------------------------------------------------------------
+
+
+def _why_no_engine() -> str | None:
+    async def ask() -> None:
+        engine = await Engine.open(EngineSettings(call_seconds=10.0))
+        try:
+            await engine.info()
+        finally:
+            await engine.close()
+
+    try:
+        asyncio.run(ask())
+    except BackendError as error:
+        return str(error)
+    return None
+
+
+@pytest.fixture(scope="session")
+def engine_answers() -> str | None:
+    """None where an engine answers, else why not; asked once."""
+    return _why_no_engine()
+
+
+@pytest.fixture(autouse=True)
+def _docker_tests_are_loud(request):
+    """A test that needs an engine fails without one, unless the environment says that this is meant."""
+    if request.node.get_closest_marker("docker") is None:
+        return
+    why_not = request.getfixturevalue("engine_answers")
+    if why_not is None:
+        return
+    if os.environ.get(WITHOUT_ENGINE) == "1":
+        pytest.skip(f"no engine, and {WITHOUT_ENGINE}=1: {why_not}")
+    pytest.fail(f"no engine answers ({why_not}); set {WITHOUT_ENGINE}=1 to leave these tests out", pytrace=False)
