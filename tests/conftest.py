@@ -13,7 +13,7 @@ from orchestrator.backends.docker import Engine, EngineSettings
 from orchestrator.domain.errors import BackendError
 
 WITHOUT_ENGINE = "SANDBOX_ORCH_TESTS_WITHOUT_ENGINE"
-REAL_WAIT_SECONDS = 20.0
+REAL_WAIT_SECONDS = 5.0
 """How long a test on the virtual clock may wait for a thread or a socket before it counts as hung."""
 
 

@@ -99,33 +99,39 @@
   }
 
   function showObject(value, state, level) {
-    const plan = planOf(value);
-    const keys = extraKeys(value, plan);
-    if (keys.length === 0 && plan.entries === null && plan.base !== '') return plan.base;
-    if (level > state.maxDepth) return `[${plan.name}]`;
+    const planned = planOf(value, state);
+    const keys = extraKeys(value, planned);
+    if (keys.length === 0 && isEmpty(value, planned)) return planned.base === '' ? `${planned.open}${planned.close}` : planned.base;
+    if (level > state.maxDepth) return `[${planned.name}]`;
     const output = [];
     state.chain[level] = value;
     state.reached = level;
     state.indent += 2;
-    if (plan.entries !== null) plan.entries(value, state, level, output);
+    if (planned.entries !== null) planned.entries(value, state, level, output);
     for (let i = 0; i < keys.length; i++) output[output.length] = property(value, keys[i], state, level);
     state.indent -= 2;
     state.chain.length = level;
     let reference = '';
     for (let i = 0; i < state.circular.length; i++) if (state.circular[i] === value) reference = `<ref *${i + 1}> `;
-    return reference + layOut(output, plan, state, level, value);
+    return reference + layOut(output, planned, state, level, value);
+  }
+
+  function isEmpty(value, planned) {
+    const { entries } = planned;
+    return entries === null || (entries === arrayEntries && value.length === 0)
+      || (entries === mapEntries && js.mapSize(value) === 0) || (entries === setEntries && js.setSize(value) === 0);
   }
 
   function plan(name, prefix, open, close, entries, base) {
-    return { __proto__: null, name, open: prefix === '' ? open : `${prefix} ${open}`, close, entries, base };
+    return { __proto__: null, name, open: prefix === '' ? open : `${prefix} ${open}`, close, entries, base, listed: false };
   }
 
   /** How to show an object: what stands before its braces, which braces, and which entries besides its properties. */
-  function planOf(value) {
+  function planOf(value, state) {
     if (typeof value === 'function') return plan('Function', '', '{', '}', null, functionBase(value));
     const name = classNameOf(value);
     if (isArray(value)) return arrayPlan(value, name);
-    if (js.isError(value)) return plan(name ?? 'Error', '', '{', '}', null, errorBase(value, name));
+    if (js.isError(value)) return plan(name ?? 'Error', '', '{', '}', null, indented(errorBase(value, name), state.indent));
     const builtin = builtinOf(value);
     if (builtin !== undefined) {
       const planned = attemptPlan(builtin, value, name);
@@ -178,6 +184,18 @@
     return first < 0 ? `[${head}]` : head + ownFrames(slice(stack, first));
   }
 
+  /** The stack of an error inside another value lines up with it. */
+  function indented(stack, indent) {
+    if (indent === 0) return stack;
+    let shown = '';
+    let from = 0;
+    for (let at = js.indexOf(stack, '\n'); at >= 0; at = js.indexOf(stack, '\n', from)) {
+      shown += slice(stack, from, at + 1) + repeat(' ', indent);
+      from = at + 1;
+    }
+    return shown + slice(stack, from);
+  }
+
   /** `Error: x` as `Missing: x` where the class is named so and the stack does not say it. */
   function renamed(head, className) {
     if (className === null || js.includes(head, className)) return head;
@@ -201,7 +219,7 @@
   function extraKeys(value, planned) {
     const keys = js.ownKeys(value);
     const shown = [];
-    const listed = planned.entries !== null && (isArray(value) || js.isView(value));
+    const listed = planned.listed || (planned.entries !== null && (isArray(value) || js.isView(value)));
     const error = planned.entries === null && planned.base !== '' && typeof value === 'object' && js.isError(value);
     for (let i = 0; i < keys.length && shown.length < MAX_KEYS; i++) {
       const key = keys[i];
@@ -223,7 +241,7 @@
     const shown = accessor
       ? own.get !== undefined ? own.set !== undefined ? '[Getter/Setter]' : '[Getter]' : '[Setter]'
       : show(own === undefined ? value[key] : own.value, state, level + 1);
-    const name = typeof key === 'symbol' ? `[${js.symbolText(key)}]` : js.match(PLAIN_KEY, key) !== null ? key : quote(key);
+    const name = typeof key === 'symbol' ? js.symbolText(key) : js.match(PLAIN_KEY, key) !== null ? key : quote(key);
     return `${own !== undefined && !own.enumerable ? `[${name}]` : name}: ${shown}`;
   }
 
@@ -274,7 +292,11 @@
   builtin(WeakRef, (value, name) => plan(name, name, '{', '}', unknownEntries, ''));
   builtin(ArrayBuffer, (value, name) => plan(name, '', '{', '}', null, `${name} { byteLength: ${js.bufferLength(value)} }`));
   builtin(Number, boxed('Number', js.numberOf));
-  builtin(String, boxed('String', js.stringOf));
+  builtin(String, (value) => {
+    const planned = boxed('String', js.stringOf)(value);
+    planned.listed = true; // its characters are properties too
+    return planned;
+  });
   builtin(Boolean, boxed('Boolean', js.booleanOf));
   builtin(BigInt, boxed('BigInt', js.bigintOf));
   builtin(Symbol, boxed('Symbol', js.symbolOf));
@@ -314,7 +336,7 @@
   }
 
   function columnCount(width, total, count, length, indent) {
-    const bias = js.max(width - js.sqrt(width - total / count), 1);
+    const bias = js.max(width - 3 - js.sqrt(width - total / count), 1);
     return js.min(js.round(js.sqrt(2.5 * bias * length) / bias), js.floor((LINE - indent) / width), 12, 15);
   }
 

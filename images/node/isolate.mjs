@@ -39,6 +39,7 @@ export class TenantIsolate {
   #isolate;
   #context;
   #steps = {};
+  #latest = Promise.resolve(); // of what was asked of the isolate; it answers in order
 
   /** Who hears of the tenant: `wrote(stream, text)`, `delivered(payload)`, `exited(code, files)`, `collapsed(reason)`. */
   listener = null;
@@ -116,24 +117,35 @@ export class TenantIsolate {
   runFunction(script, { input, entrypoint, allowedGlobals, payloadLimit }) {
     const allowed = allowedGlobals === null ? null : JSON.stringify(allowedGlobals);
     return {
-      started: this.#steps.start.apply(undefined, [script, input, entrypoint, allowed, payloadLimit]),
-      finished: this.#steps.finish.apply(undefined, []),
+      started: this.#ask('start', [script, input, entrypoint, allowed, payloadLimit]),
+      finished: this.#ask('finish', []),
     };
   }
 
   /** The payload for a rejection that nobody handled, from the texts that isolated-vm made of it. */
-  unhandled(thrown) { return this.#steps.unhandled.apply(undefined, textsOf(thrown)); }
+  unhandled(thrown) { return this.#ask('unhandled', textsOf(thrown)); }
 
   startProgram(script, program) {
-    return this.#steps.startProgram.apply(undefined, [script, new ivm.ExternalCopy(program).copyInto({ release: true })]);
+    return this.#ask('startProgram', [script, new ivm.ExternalCopy(program).copyInto({ release: true })]);
   }
 
   /** One turn of the program's event loop; the milliseconds to wait before the next. */
-  advance() { return this.#steps.advance.apply(undefined, []); }
+  advance() { return this.#ask('advance', []); }
 
-  crash(thrown) { return this.#steps.crash.apply(undefined, textsOf(thrown)); }
+  crash(thrown) { return this.#ask('crash', textsOf(thrown)); }
+
+  #ask(step, args) {
+    this.#latest = this.#steps[step].apply(undefined, args);
+    return this.#latest;
+  }
 
   dispose() { if (!this.isGone) this.#isolate.dispose(); }
+
+  /** Ends what runs in there. Resolves when its thread is free, which native code may put off for ever. */
+  async stop() {
+    this.dispose();
+    await this.#latest.catch(() => {});
+  }
 }
 
 const NO_ERROR = 'An object was thrown from supplied code within isolated-vm'; // isolated-vm's words for any other object

@@ -19,46 +19,53 @@ const REHEARSALS = 30;
 
 const READ_BYTES = 65_536;
 const LISTEN_AFTER_MS = 3;
+const STOP_WITHIN_MS = 200;
 
 const writer = new FrameWriter(1);
 const reader = new FrameReader();
 let prepared = null;
-let served = false;
+let tenant = null; // of the job that is served
+let ending = false;
 
+/** The end of this process waits for the tenant's thread, so that is stopped first, by force if need be. */
 function end(code, sentence) {
+  if (ending) return;
+  ending = true;
   if (sentence !== undefined) writeSync(2, `runner: ${sentence}\n`);
-  process.reallyExit(code); // at once: `process.exit` would wait for an isolate that never ends
+  if (tenant === null) process.reallyExit(code);
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), STOP_WITHIN_MS);
+  tenant.stop().then(() => process.reallyExit(code));
 }
 
-function received(message, tenant, frames) {
+function received(message, warm, frames) {
+  if (ending) return;
   if (message.type === 'ping') frames.send({ type: 'pong', nonce: message.nonce });
-  else if (message.type === 'job' && !served) serve(message, tenant, frames);
+  else if (message.type === 'job' && tenant === null) serve(message, warm, frames);
   else end(EXIT_UNEXPECTED, `unexpected frame ${JSON.stringify(message.type).slice(0, 40)}`);
 }
 
-function serve(message, prepared, frames) {
-  served = true;
+function serve(message, warm, frames) {
   const wanted = message.limits.memory_bytes;
-  const tenant = wanted === prepared.memoryBytes ? prepared : new TenantIsolate(wanted);
+  tenant = wanted === warm.memoryBytes ? warm : new TenantIsolate(wanted);
   new (message.mode === 'program' ? ProgramJob : FunctionJob)(message, tenant, frames).run();
 }
 
 // ── Warming ───────────────────────────────────────────────────────────────────────────────────────────────────────
 /** Small jobs through every step, in an isolate that is thrown away: then the engine has compiled this process's code. */
 async function rehearse() {
-  const tenant = new TenantIsolate(DEFAULT_MEMORY_BYTES);
+  const stage = new TenantIsolate(DEFAULT_MEMORY_BYTES);
   const frame = encodeFrame({
     type: 'job', job: 'rehearsal', mode: 'function', code: 'console.log(input.x); output = input.x + 1', input: '{"x":1}',
     entrypoint: null, allowed_globals: null, limits: { memory_bytes: DEFAULT_MEMORY_BYTES, output_bytes: 1024 },
   });
-  for (let i = 0; i < REHEARSALS; i++) await rehearsed(frame, tenant);
-  tenant.dispose();
+  for (let i = 0; i < REHEARSALS; i++) await rehearsed(frame, stage);
+  stage.dispose();
 }
 
-function rehearsed(frame, tenant) {
+function rehearsed(frame, stage) {
   return new Promise((resolve) => {
-    const stage = { add: encodeFrame, flush() {}, send(result) { served = false; resolve(encodeFrame(result)); } };
-    for (const message of reader.feed(frame.subarray(0, frame.length))) received(message, tenant, stage);
+    const audience = { add: encodeFrame, flush() {}, send(result) { tenant = null; resolve(encodeFrame(result)); } };
+    for (const message of reader.feed(frame.subarray(0, frame.length))) received(message, stage, audience);
   });
 }
 
@@ -74,7 +81,7 @@ function ready() {
  * False where a read would not wait (a descriptor that somebody else made non-blocking).
  */
 function awaitJob() {
-  while (!served) {
+  while (tenant === null) {
     const buffer = Buffer.allocUnsafeSlow(READ_BYTES); // a new one each time: the reader keeps what it is fed
     const count = blockingRead(buffer);
     if (count === 0) end(0);
@@ -117,5 +124,5 @@ async function warmUp() {
 
 warmUp().then(() => setImmediate(() => { // outside of this module's own evaluation, whose end takes half a millisecond
   awaitJob();
-  setTimeout(listen, served ? LISTEN_AFTER_MS : 0); // most jobs have been answered by then
+  setTimeout(listen, tenant !== null ? LISTEN_AFTER_MS : 0); // most jobs have been answered by then
 }));

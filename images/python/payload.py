@@ -157,7 +157,7 @@ def _look_at(node: object, deeper: list[object]) -> int | None:
     if not kinds <= _PLAIN:
         return None
     if str in kinds:
-        size += sum(map(len, kids)) if kinds == _TEXT else sum(len(kid) for kid in kids if type(kid) is str)
+        size += sum(map(len, kids if len(kinds) == 1 else [kid for kid in kids if type(kid) is str]))
     if not kinds.isdisjoint(_CONTAINERS):
         deeper += kids if kinds <= _CONTAINERS else [kid for kid in kids if type(kid) in _CONTAINERS]
     return size

@@ -29,6 +29,7 @@ HOST_IN, HOST_OUT = 0, 1
 EXIT_GONE, EXIT_PROTOCOL, EXIT_NO_CHILD = 0, 70, 71
 
 _READ_BYTES = 64 * 1024  # the size of a pipe: one read takes all that is in it
+_MOST_OBSERVED = 2**53  # the child may declare any length; every JSON reader knows this much
 _TAIL_INTERVAL_SECONDS = 0.1
 _FACTS = {"status": "status", "mountinfo": "mountinfo", "limits": "limits", "net_dev": "net/dev"}
 
@@ -223,7 +224,7 @@ class Supervisor:
         self._read_payload()
         if self._inbox.is_too_large:
             self._child.kill()
-            self._finish("output_limit", observed=self._inbox.declared_bytes)
+            self._finish("output_limit", observed=min(self._inbox.declared_bytes, _MOST_OBSERVED))
         elif self._inbox.is_complete:
             self._finish("returned", payload=self._inbox.payload)
 

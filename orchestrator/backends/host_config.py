@@ -6,12 +6,13 @@ Field names: Docker Engine API 1.41, "Create a container" (Engine 20.10).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.domain.container import ContainerSpec, Tmpfs
 from orchestrator.domain.limits import KIB
 
-__all__ = ("MASKED_PATHS", "READ_ONLY_PATHS", "container_config")
+__all__ = ("MASKED_PATHS", "READ_ONLY_PATHS", "container_config", "lost_controls")
 
 # The engine's own defaults, written out so that no engine's age decides, and what else tells of the host.
 MASKED_PATHS = (
@@ -114,3 +115,26 @@ def _tmpfs_options(mount: Tmpfs, uid: int) -> str:
         f"rw,noexec,nosuid,nodev,size={mount.size_bytes},nr_inodes={mount.inodes},"
         f"mode=0700,uid={uid},gid={uid}"
     )
+
+
+def lost_controls(spec: ContainerSpec, inspected: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the engine did not take over from `spec`, by its own description of the container.
+
+    An engine drops a limit with no more than a warning where its host cannot keep it.
+    """
+    asked, taken = _host_config(spec), inspected.get("HostConfig") or {}
+    return tuple(
+        f"{name} is {taken.get(name)!r}, not {value!r}"[:200]
+        for name, value in asked.items()
+        if _essence(taken.get(name)) != _essence(value)
+    )
+
+
+def _essence(value: Any) -> Any:
+    """`value` without what engines of different age write differently: empty parts, and order."""
+    if isinstance(value, Mapping):
+        parts = {name: _essence(part) for name, part in value.items()}
+        return {name: part for name, part in parts.items() if part} or None
+    if isinstance(value, list):
+        return sorted((_essence(part) for part in value), key=str) or None
+    return value or None

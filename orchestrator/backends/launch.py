@@ -10,12 +10,13 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from orchestrator.backends.base import Counters, EngineInfo, Exit, LiveContainer, OwnedContainer
 from orchestrator.backends.cgroups import Cgroup, find_cgroup
 from orchestrator.backends.channel import RunnerChannel
 from orchestrator.backends.docker import Engine
-from orchestrator.backends.host_config import container_config
+from orchestrator.backends.host_config import container_config, lost_controls
 from orchestrator.backends.processes import HostProcess
 from orchestrator.domain.container import ContainerSpec
 from orchestrator.domain.errors import (
@@ -26,6 +27,7 @@ from orchestrator.domain.errors import (
     ProtocolError,
 )
 from orchestrator.domain.limits import Limits
+from orchestrator.policies.selfcheck import find_weaknesses
 
 __all__ = ("DockerBackend", "DockerContainer")
 
@@ -76,6 +78,7 @@ class DockerBackend:
             channel = await RunnerChannel.adopt(stream)
             undo.callback(channel.close)
             ready = await self._hear_ready(channel, container_id, ready_within_seconds)
+            _require_hardened(spec, facts, ready)
             container = DockerContainer.of(
                 self._engine, channel, exec_id, facts, ready, headroom_bytes=spec.headroom_bytes
             )
@@ -200,6 +203,13 @@ class DockerContainer:
         self._channel.close()
         if self._init is not None:
             self._init.close()
+
+
+def _require_hardened(spec: ContainerSpec, facts: dict[str, Any], ready: dict[str, object]) -> None:
+    """Refuse a container that is weaker than its recipe, by the engine's word or by the kernel's."""
+    lost = lost_controls(spec, facts) or find_weaknesses(_texts(ready.get("facts")), spec)
+    if lost:
+        raise HardeningFailed("; ".join(lost)[:1000], step="self-check", container=str(facts["Id"]))
 
 
 def _texts(facts: object) -> dict[str, str]:
