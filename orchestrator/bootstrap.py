@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 
+from orchestrator.backends.cgroups import ParentBounds
 from orchestrator.backends.docker import Engine, EngineSettings
 from orchestrator.backends.images import images_folder, load_runtimes
 from orchestrator.backends.launch import DockerBackend
@@ -58,9 +59,11 @@ async def open_orchestrator(settings: Settings | None = None) -> AsyncIterator[O
         engine = await stack.enter_async_context(open_engine(settings))
         for runtime in runtimes.values():
             await _require_image(engine, runtime)
-        backend = DockerBackend(engine, name_prefix=f"sandbox-orch-{instance[:12]}")
+        parent = await _parent_bounds(engine, settings)
+        backend = DockerBackend(engine, name_prefix=f"sandbox-orch-{instance[:12]}", parent=parent)
+        stack.push_async_callback(backend.close)
         await reap_the_dead(backend, owner, telemetry)
-        pool_settings = _pool_settings(settings, runtimes, labels)
+        pool_settings = _pool_settings(settings, runtimes, labels, parent)
         pool = await stack.enter_async_context(open_pool(backend, pool_settings, telemetry))
         runner = JobRunner(
             pool=pool,
@@ -80,10 +83,15 @@ async def probe_runner(engine: Engine, settings: Settings, runtime: Runtime) -> 
     Raises BackendError where any of that fails.
     """
     labels = {LABEL_INSTANCE: uuid.uuid4().hex, LABEL_OWNER: Owner.this_process().as_label()}
-    backend = DockerBackend(engine, name_prefix=f"sandbox-orch-probe-{labels[LABEL_INSTANCE][:12]}")
-    make_spec = _pool_settings(settings, {runtime.name: runtime}, labels).shelves[runtime.name].make_spec
+    parent = await _parent_bounds(engine, settings)
+    name_prefix = f"sandbox-orch-probe-{labels[LABEL_INSTANCE][:12]}"
+    backend = DockerBackend(engine, name_prefix=name_prefix, parent=parent)
+    make_spec = (
+        _pool_settings(settings, {runtime.name: runtime}, labels, parent).shelves[runtime.name].make_spec
+    )
     container = await backend.launch(make_spec(None), ready_within_seconds=settings.ready_within_seconds)
     await container.destroy()
+    await backend.close()
     return container.runner_version
 
 
@@ -116,13 +124,31 @@ async def _require_image(engine: Engine, runtime: Runtime) -> None:
         raise ImageMissing(problem)
 
 
-def _pool_settings(settings: Settings, runtimes: dict[str, Runtime], labels: dict[str, str]) -> PoolSettings:
+async def _parent_bounds(engine: Engine, settings: Settings) -> ParentBounds | None:
+    """What all containers may use together, under the name that this engine's cgroup driver wants."""
+    if settings.cgroup_parent is None:
+        return None
+    info = await engine.info()
+    suffix = ".slice" if info.cgroup_driver == "systemd" else ""
+    return ParentBounds(
+        name=settings.cgroup_parent + suffix,
+        memory_bytes=settings.jobs_memory_bytes or info.memory_bytes * 3 // 4,
+        pids=settings.jobs_processes,
+    )
+
+
+def _pool_settings(
+    settings: Settings,
+    runtimes: dict[str, Runtime],
+    labels: dict[str, str],
+    parent: ParentBounds | None = None,
+) -> PoolSettings:
     hardening = HardeningSettings(
         init_uid=settings.uid_first,
         cpus=settings.cpus_per_container,
         open_files=settings.open_files,
         container_runtime=settings.container_runtime,
-        cgroup_parent=settings.cgroup_parent,
+        cgroup_parent=_cgroup_parent_for_engine(parent),
     )
     uids = _uids(settings)
     return PoolSettings(
@@ -137,6 +163,12 @@ def _pool_settings(settings: Settings, runtimes: dict[str, Runtime], labels: dic
         creates_at_once=settings.creates_at_once,
         ready_within_seconds=settings.ready_within_seconds,
     )
+
+
+def _cgroup_parent_for_engine(parent: ParentBounds | None) -> str | None:
+    if parent is None or parent.name.endswith(".slice"):
+        return parent.name if parent else None
+    return f"/{parent.name}"
 
 
 def _uids(settings: Settings) -> Callable[[], int]:

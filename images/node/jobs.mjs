@@ -7,10 +7,12 @@
  * `payload`, stream texts, and in program mode an exit code and files (the residue described in README.md).
  */
 import { SourceError } from './isolate.mjs';
+import { watchGrowth } from './memory.mjs';
 import { TAIL_EVERY_MS, TenantStream } from './streams.mjs';
 
 const PAYLOAD_EXTRA_BYTES = 4096; // for what surrounds the output
 const MAX_MESSAGE_BYTES = 4000;
+const MAX_JOINED_BYTES = 262_144; // of one stream frame, whose JSON may be six times as long
 const NOTHING = { payload: null, exit_code: null, signal: null, observed: null };
 const MODULE_SYNTAX = /import statement outside a module|^Unexpected token 'export'|^await is only valid|'import\.meta' outside/;
 
@@ -21,8 +23,10 @@ class Job {
     this.writer = writer;
     this.streams = { stdout: new TenantStream(frame.limits.output_bytes), stderr: new TenantStream(frame.limits.output_bytes) };
     this.answered = false;
+    this.waiting = []; // frames, oldest first
     this.flushing = false;
     this.tailTimer = null;
+    this.memoryWatch = null;
     tenant.listener = this;
   }
 
@@ -43,11 +47,19 @@ class Job {
     if (this.streams[stream].hasTail) this.tailTimer ??= setTimeout(() => this.forwardTails(), TAIL_EVERY_MS);
     if (this.flushing) return;
     this.flushing = true;
-    setImmediate(() => { this.flushing = false; this.writer.flush(); }); // what came together goes together
+    setImmediate(() => { this.flushing = false; this.flush(); }); // what came together goes together
   }
 
   forward(name, pieces) {
-    for (const { text, bytes, skipped } of pieces) this.writer.add({ type: 'stream', job: this.frame.job, name, text, bytes, skipped });
+    for (const piece of pieces) {
+      const last = this.waiting.at(-1);
+      if (last !== undefined && last.name === name && piece.skipped === 0 && last.bytes < MAX_JOINED_BYTES) {
+        last.text += piece.text;
+        last.bytes += piece.bytes;
+      } else {
+        this.waiting.push({ type: 'stream', job: this.frame.job, name, ...piece });
+      }
+    }
   }
 
   forwardTails() {
@@ -55,6 +67,13 @@ class Job {
     if (this.answered) return;
     const now = performance.now();
     for (const name of ['stdout', 'stderr']) this.forward(name, this.streams[name].takeTail(now));
+    this.flush();
+  }
+
+  flush() {
+    const frames = this.waiting;
+    this.waiting = [];
+    for (const frame of frames) this.writer.add(frame);
     this.writer.flush();
   }
 
@@ -64,10 +83,18 @@ class Job {
     for (const name of ['stdout', 'stderr']) this.forward(name, this.streams[name].takeTail(0));
     this.answered = true;
     clearTimeout(this.tailTimer);
-    this.writer.send({ type: 'result', job: this.frame.job, how, ...NOTHING, ...fields });
+    clearInterval(this.memoryWatch);
+    this.waiting.push({ type: 'result', job: this.frame.job, how, ...NOTHING, ...fields });
+    this.flush();
   }
 
-  outOfMemory() { this.answer('memory_limit', { observed: this.tenant.memoryBytes }); }
+  outOfMemory(observed = this.tenant.memoryBytes) { this.answer('memory_limit', { observed }); }
+
+  /** For jobs that take longer than a moment. */
+  watchMemory() {
+    if (this.answered) return;
+    this.memoryWatch = watchGrowth(this.tenant.memoryBytes, (grown) => { this.outOfMemory(grown); this.tenant.dispose(); });
+  }
 
   /** Something of isolated-vm failed: memory, or a state that nobody foresaw. Never silence, which would be a hang. */
   failed(error) {

@@ -18,13 +18,14 @@ const EXIT_UNEXPECTED = 70;
 const REHEARSALS = 30;
 
 const READ_BYTES = 65_536;
-const LISTEN_AFTER_MS = 3;
+const ATTEND_AFTER_MS = 3;
 const STOP_WITHIN_MS = 200;
 
 const writer = new FrameWriter(1);
 const reader = new FrameReader();
 let prepared = null;
 let tenant = null; // of the job that is served
+let job = null;
 let ending = false;
 
 /** The end of this process waits for the tenant's thread, so that is stopped first, by force if need be. */
@@ -47,7 +48,8 @@ function received(message, warm, frames) {
 function serve(message, warm, frames) {
   const wanted = message.limits.memory_bytes;
   tenant = wanted === warm.memoryBytes ? warm : new TenantIsolate(wanted);
-  new (message.mode === 'program' ? ProgramJob : FunctionJob)(message, tenant, frames).run();
+  job = new (message.mode === 'program' ? ProgramJob : FunctionJob)(message, tenant, frames);
+  job.run();
 }
 
 // ── Warming ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,7 +66,10 @@ async function rehearse() {
 
 function rehearsed(frame, stage) {
   return new Promise((resolve) => {
-    const audience = { add: encodeFrame, flush() {}, send(result) { tenant = null; resolve(encodeFrame(result)); } };
+    const audience = {
+      add(sent) { encodeFrame(sent); if (sent.type === 'result') { tenant = null; job = null; resolve(); } },
+      flush() {},
+    };
     for (const message of reader.feed(frame.subarray(0, frame.length))) received(message, stage, audience);
   });
 }
@@ -101,8 +106,9 @@ function blockingRead(buffer) {
   }
 }
 
-/** While the job runs (and after): pings, and the end of input. */
-function listen() {
+/** While the job runs (and after): pings, the end of input, and how large this process grows. */
+function attend() {
+  job?.watchMemory();
   const stdin = new Socket({ fd: 0, readable: true, writable: false });
   stdin.on('data', (chunk) => { for (const message of reader.feed(chunk)) received(message, prepared, writer); });
   stdin.on('end', () => end(0));
@@ -118,11 +124,11 @@ async function warmUp() {
   await rehearse();
   prepared = new TenantIsolate(DEFAULT_MEMORY_BYTES);
   await prepared.settle();
-  await new Promise((resolve) => { setTimeout(resolve, LISTEN_AFTER_MS); }); // the first timer of a process is slow
+  await new Promise((resolve) => { setTimeout(resolve, ATTEND_AFTER_MS); }); // the first timer of a process is slow
   ready();
 }
 
 warmUp().then(() => setImmediate(() => { // outside of this module's own evaluation, whose end takes half a millisecond
   awaitJob();
-  setTimeout(listen, tenant !== null ? LISTEN_AFTER_MS : 0); // most jobs have been answered by then
+  setTimeout(attend, tenant !== null ? ATTEND_AFTER_MS : 0); // most jobs have been answered by then
 }));

@@ -150,5 +150,5 @@ class Backend(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of the engine. Containers are their owners' business, not this call's."""
+        """Tidy up what all containers shared. Containers are their owners' business, not this call's."""
         ...

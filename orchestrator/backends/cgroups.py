@@ -17,10 +17,20 @@ from typing import Protocol
 from orchestrator.backends.base import Counters
 from orchestrator.domain.limits import KIB
 
-__all__ = ("Cgroup", "find_cgroup")
+__all__ = ("Cgroup", "ParentBounds", "find_cgroup", "remove_empty_parent")
 
 _MOST = 64 * KIB
 _UNIFIED = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentBounds:
+    """What all containers of one parent cgroup may use together."""
+
+    name: str
+    """The last part of the parent's path."""
+    memory_bytes: int
+    pids: int
 
 
 class Cgroup(Protocol):
@@ -36,6 +46,13 @@ class Cgroup(Protocol):
 
     def narrow(self, *, memory_bytes: int, pids: int) -> bool:
         """Lower the limits to so much above what the idle interpreter holds. False where not allowed."""
+        ...
+
+    def bound_parent(self, bounds: ParentBounds) -> bool:
+        """Bound the parent, and with it all containers in it together. False where not allowed.
+
+        False also where the parent is not the one that `bounds` names: it would be somebody else's.
+        """
         ...
 
 
@@ -125,6 +142,14 @@ class _V1:
         _write(self._memory / "memory.memsw.limit_in_bytes", limit)
         return _write(self._pids / "pids.max", self._warm.processes + pids)
 
+    def bound_parent(self, bounds: ParentBounds) -> bool:
+        memory, pids = self._memory.parent, self._pids.parent
+        if not memory.name == pids.name == bounds.name:
+            return False
+        return _write(memory / "memory.limit_in_bytes", bounds.memory_bytes) and _write(
+            pids / "pids.max", bounds.pids
+        )
+
 
 class _V2:
     def __init__(self, folder: Path) -> None:
@@ -158,6 +183,19 @@ class _V2:
         return _write(self._folder / "memory.max", limit) and _write(
             self._folder / "pids.max", self._warm.processes + pids
         )
+
+    def bound_parent(self, bounds: ParentBounds) -> bool:
+        parent = self._folder.parent
+        if parent.name != bounds.name:
+            return False
+        return _write(parent / "memory.max", bounds.memory_bytes) and _write(parent / "pids.max", bounds.pids)
+
+
+def remove_empty_parent(name: str) -> None:
+    """Remove the parent cgroup at the top of every hierarchy where it has no child any more."""
+    for mount in set(_controller_mounts().values()):
+        with suppress(OSError):
+            (Path(mount) / name).rmdir()
 
 
 def _above(reading: int | None, baseline: int) -> int | None:

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 from orchestrator.backends.base import Counters, EngineInfo, Exit, LiveContainer, OwnedContainer
-from orchestrator.backends.cgroups import Cgroup, find_cgroup
+from orchestrator.backends.cgroups import Cgroup, ParentBounds, find_cgroup, remove_empty_parent
 from orchestrator.backends.channel import RunnerChannel
 from orchestrator.backends.docker import Engine
 from orchestrator.backends.host_config import container_config, lost_controls
@@ -38,10 +38,15 @@ NOTICE_DEATH_SECONDS = 0.05
 
 
 class DockerBackend:
-    """`Backend` on a Docker Engine. `name_prefix` must be unique to the owner of this object."""
+    """`Backend` on a Docker Engine.
 
-    def __init__(self, engine: Engine, *, name_prefix: str) -> None:
+    `name_prefix` must be unique to the owner of this object. `parent` bounds all containers together where
+    the host's cgroup files are within reach.
+    """
+
+    def __init__(self, engine: Engine, *, name_prefix: str, parent: ParentBounds | None = None) -> None:
         self._engine = engine
+        self._parent = parent
         self._names = (f"{name_prefix}-{number}" for number in count(1))
 
     async def info(self) -> EngineInfo:
@@ -57,8 +62,9 @@ class DockerBackend:
         await self._engine.remove(container_id)
 
     async def close(self) -> None:
-        """Let go of the engine."""
-        await self._engine.close()
+        """Tidy up what all containers shared. The engine is its owner's to close."""
+        if self._parent is not None:
+            remove_empty_parent(self._parent.name)
 
     async def launch(self, spec: ContainerSpec, *, ready_within_seconds: float) -> LiveContainer:
         """Make a container and wait until its runner is ready; see `Backend.launch`."""
@@ -82,8 +88,16 @@ class DockerBackend:
             container = DockerContainer.of(
                 self._engine, channel, exec_id, facts, ready, headroom_bytes=spec.headroom_bytes
             )
+            self._bound_parent(container)
             undo.pop_all()
         return container
+
+    def _bound_parent(self, container: DockerContainer) -> None:
+        if self._parent is None or container.cgroup is None:
+            return
+        if not container.cgroup.bound_parent(self._parent):
+            problem = f"the parent cgroup {self._parent.name} cannot be bounded"
+            raise HardeningFailed(problem, step="cgroup", container=container.id)
 
     async def _hear_ready(
         self, channel: RunnerChannel, container_id: str, seconds: float
@@ -114,7 +128,8 @@ class DockerContainer:
     _engine: Engine
     _channel: RunnerChannel
     _exec_id: str
-    _cgroup: Cgroup | None
+    cgroup: Cgroup | None
+    """None where the host's cgroup files are out of reach."""
     _headroom_bytes: int
     _init: HostProcess | None
 
@@ -144,7 +159,7 @@ class DockerContainer:
             _engine=engine,
             _channel=channel,
             _exec_id=exec_id,
-            _cgroup=cgroup,
+            cgroup=cgroup,
             _headroom_bytes=headroom_bytes,
             # The same check as for the cgroup: only a pid of this namespace may be signalled.
             _init=HostProcess.open(pid) if cgroup is not None else None,
@@ -152,10 +167,10 @@ class DockerContainer:
 
     def narrow(self, limits: Limits) -> bool:
         """Lower the container's own limits to one job's."""
-        if self._cgroup is None:
+        if self.cgroup is None:
             return False
         memory_bytes = limits.memory_bytes + self._headroom_bytes
-        return self._cgroup.narrow(memory_bytes=memory_bytes, pids=limits.processes)
+        return self.cgroup.narrow(memory_bytes=memory_bytes, pids=limits.processes)
 
     def send(self, frame: bytes) -> None:
         """Write one frame without waiting."""
@@ -172,8 +187,8 @@ class DockerContainer:
 
     async def counters(self) -> Counters:
         """The kernel's counters, by the host's files, else by the engine."""
-        if self._cgroup is not None:
-            return self._cgroup.counters()
+        if self.cgroup is not None:
+            return self.cgroup.counters()
         try:
             return _counters_of(await self._engine.stats(self.id))
         except BackendError:

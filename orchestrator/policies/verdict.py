@@ -77,7 +77,7 @@ def judge(facts: Facts) -> Verdict:
     """The verdict on one job."""
     match facts.ending.kind:
         case EndingKind.DEADLINE:
-            return _limit(facts, Outcome.WALL_TIME_LIMIT, "wall_time_ms", int(facts.wall_ms))
+            return _limit(facts, Outcome.WALL_TIME_LIMIT, "wall_time_ms", _whole(facts.wall_ms))
         case EndingKind.CPU:
             return _limit(facts, Outcome.CPU_TIME_LIMIT, "cpu_time_ms", _whole(facts.cpu_ms))
         case EndingKind.SPOILED:
@@ -159,7 +159,7 @@ def _limit(facts: Facts, outcome: Outcome, name: str, observed: int | None) -> V
 
 
 def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)
+    return None if value is None else round(value)
 
 
 def _number(value: object) -> int | None:

