@@ -12,21 +12,27 @@ import statistics
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.backends.frames import encode_frame
 from orchestrator.domain.errors import BackendError, InternalError
 from orchestrator.domain.job import JobSpec
+from orchestrator.domain.outcome import Outcome
 from orchestrator.domain.runtime import Runtime
 from orchestrator.scheduler.run import Job, job_frame
 from orchestrator.service import Orchestrator
 
-__all__ = ("Figures", "RuntimeReport", "measure_warm_path")
+__all__ = ("Figures", "RuntimeReport", "measure_deadlines", "measure_warm_path")
 
 TRIVIAL_CODE = {
     "JavaScript": "output = input.x + 1",
     "Python": 'output = input["x"] + 1',
 }
+ENDLESS_CODE = {
+    "JavaScript": "for (;;) {}",
+    "Python": "while True: pass",
+}
+LOOP_MS = 200
 TRIVIAL_INPUT = '{"x":41}'
 TRIVIAL_OUTPUT = 42
 SETTLE_SECONDS = 0.3
@@ -99,6 +105,25 @@ async def measure_warm_path(
         round_trip=Figures.of(round_trip),
         docker_run=await meter.docker_runs(docker_samples),
     )
+
+
+async def measure_deadlines(
+    orchestrator: Orchestrator, runtime: Runtime, *, samples: int, progress: Callable[[str], None]
+) -> Figures:
+    """Milliseconds from the deadline of an endless loop to its reported end, the container verified dead.
+
+    Raises InternalError if any loop ended otherwise.
+    """
+    limits = replace(orchestrator.default_limits, wall_time_ms=LOOP_MS, cpu_time_ms=LOOP_MS * 10)
+    spec = JobSpec(runtime=runtime.name, code=ENDLESS_CODE[runtime.language], limits=limits)
+    late = []
+    for number in range(samples):
+        progress(f"{runtime.name}: loop {number + 1} of {samples}")
+        result = await orchestrator.execute(spec)
+        if result.outcome is not Outcome.WALL_TIME_LIMIT:
+            raise InternalError(f"a sample went wrong: {result}")
+        late.append(result.timing.run_ms + result.timing.collect_ms - LOOP_MS)
+    return Figures.of(late)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from itertools import count
 
 from orchestrator.backends.cgroups import ParentBounds
 from orchestrator.backends.docker import Engine, EngineSettings
 from orchestrator.backends.images import images_folder, load_runtimes
 from orchestrator.backends.launch import DockerBackend
+from orchestrator.backends.seccomp import SeccompProfile, load_profile
 from orchestrator.config import Settings, load_settings
 from orchestrator.domain.container import ContainerSpec
 from orchestrator.domain.errors import ImageMissing, UnknownRuntime
@@ -68,7 +70,9 @@ async def open_orchestrator(settings: Settings | None = None) -> AsyncIterator[O
         runner = JobRunner(
             pool=pool,
             telemetry=telemetry,
-            profile_digests=dict.fromkeys(runtimes, "engine default"),
+            profile_digests={
+                name: _profile(runtime.seccomp_profile).digest for name, runtime in runtimes.items()
+            },
             cpus=settings.cpus_per_container,
         )
         service = ServiceSettings(
@@ -171,6 +175,12 @@ def _cgroup_parent_for_engine(parent: ParentBounds | None) -> str | None:
     return f"/{parent.name}"
 
 
+@cache
+def _profile(name: str) -> SeccompProfile:
+    """Read once: the containers and the receipts of one process speak of the same text."""
+    return load_profile(name)
+
+
 def _uids(settings: Settings) -> Callable[[], int]:
     """A uid for each container, round and round in the range; PID 1 has the first one for itself.
 
@@ -183,13 +193,15 @@ def _uids(settings: Settings) -> Callable[[], int]:
 def _spec_maker(
     runtime: Runtime, hardening: HardeningSettings, uids: Callable[[], int], labels: dict[str, str]
 ) -> Callable[[Limits | None], ContainerSpec]:
+    seccomp_json = _profile(runtime.seccomp_profile).json_text
+
     def make_spec(limits: Limits | None) -> ContainerSpec:
         return hardened_spec(
             runtime,
             hardening,
             job_uid=uids(),
             limits=limits or runtime.ceiling,
-            seccomp_json=None,
+            seccomp_json=seccomp_json,
             labels={**labels, "org.sandbox-orch.runtime": runtime.name},
         )
 

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     cgroup_parent: str | None = Field(default="sandbox-orch", pattern=r"^[a-z][a-z0-9_-]{0,62}$")
     """Name of the parent cgroup that bounds all containers together; None: the engine's own, unbounded."""
     jobs_memory_bytes: int | None = Field(default=None, ge=256 * MIB)
-    """Memory of all containers together; None: three quarters of the host's. Too high: the host itself starves."""
+    """Memory of all containers together; None: three quarters of the host's. Too high: the host starves."""
     jobs_processes: int = Field(default=8192, ge=64, le=1_000_000)
     """Processes and threads of all containers together. Too high: jobs use up the host's process numbers."""
     engine_call_seconds: float = Field(default=30.0, gt=0, le=600)

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import os
 import selectors
+import unittest
 
 import pytest
 
@@ -79,7 +80,10 @@ def lost_methods(cls: type) -> list[str]:
 
 def pytest_collection_modifyitems(items):
     """A `Test*` class may hold only `test_…`, `_…` and decorated methods: one without would never run."""
-    for cls in {item.cls for item in items if getattr(item, "cls", None) is not None}:
+    classes = {item.cls for item in items if getattr(item, "cls", None) is not None}
+    for cls in classes:
+        if issubclass(cls, unittest.TestCase):
+            continue  # Hypothesis makes these, with methods of unittest's own
         if lost := lost_methods(cls):
             raise pytest.UsageError(f"{cls.__module__}.{cls.__name__}: never run: {', '.join(lost)}")
 
@@ -118,4 +122,6 @@ def _docker_tests_are_loud(request):
         return
     if os.environ.get(WITHOUT_ENGINE) == "1":
         pytest.skip(f"no engine, and {WITHOUT_ENGINE}=1: {why_not}")
-    pytest.fail(f"no engine answers ({why_not}); set {WITHOUT_ENGINE}=1 to leave these tests out", pytrace=False)
+    pytest.fail(
+        f"no engine answers ({why_not}); set {WITHOUT_ENGINE}=1 to leave these tests out", pytrace=False
+    )

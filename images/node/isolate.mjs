@@ -24,6 +24,9 @@ const insideText = (name) => readFileSync(new URL(`./${name}.js`, import.meta.ur
 const MAKERS = ['intrinsics', 'text', 'inspect', 'errors', 'output', 'console', 'paths', 'files', 'program'];
 const MAKERS_SOURCE = `({__proto__: null,\n${MAKERS.map((name) => `${name}: ${insideText(name)}`).join(',\n')}})`;
 const TENANT_SOURCE = insideText('tenant');
+const compiledCode = new Map(); // file name -> V8's code cache
+
+const ANNOTATED = /^(.*) \[(?:job\.js|<isolated-vm>):(\d+):(\d+)\]$/s; // how isolated-vm reports a place in a source
 
 /** A source that is no script: what the compiler said, and where. */
 export class SourceError extends Error {
@@ -63,11 +66,10 @@ export class TenantIsolate {
     }
   }
 
-  /** SECURITY: none may throw; what they threw would be an error of this isolate's inside the tenant's. */
   #callbacks() {
-    const wrote = (stream, text) => { this.listener?.wrote(stream, text); };
-    const delivered = (payload) => { this.listener?.delivered(payload); };
-    const exited = (code, files) => { this.listener?.exited(code, files); };
+    const wrote = guarded((stream, text) => this.listener?.wrote(stream, text));
+    const delivered = guarded((payload) => this.listener?.delivered(payload));
+    const exited = guarded((code, files) => this.listener?.exited(code, files));
     return [
       new ivm.Callback(wrote, { ignored: true }),
       new ivm.Callback(wrote, { sync: true }),
@@ -76,8 +78,12 @@ export class TenantIsolate {
     ];
   }
 
+  /** Our own sources are compiled by the first isolate of this process; later ones take its compiled code over. */
   #evaluate(source, filename) {
-    return this.#isolate.compileScriptSync(source, { filename }).runSync(this.#context, REFERENCE);
+    const cachedData = compiledCode.get(filename);
+    const script = this.#isolate.compileScriptSync(source, cachedData ? { filename, cachedData } : { filename, produceCachedData: true });
+    if (!cachedData) compiledCode.set(filename, script.cachedData);
+    return script.runSync(this.#context, REFERENCE);
   }
 
   /**
@@ -91,8 +97,6 @@ export class TenantIsolate {
 
   /** V8 or isolated-vm ended the isolate: with our files in there, only for want of memory. */
   get isGone() { return this.#isolate.isDisposed; }
-
-  get heapStatistics() { return this.#isolate.getHeapStatisticsSync(); }
 
   /** The compiled source, or a promise of it where it is long. Throws (or rejects with) SourceError. */
   compile(code) {
@@ -109,8 +113,8 @@ export class TenantIsolate {
 
   #sourceError(error) {
     if (this.isGone) return error;
-    const [, message, line, column] = /^(.*) \[job\.js:(\d+):(\d+)\]$/s.exec(error.message) ?? [null, error.message, null, null];
-    return new SourceError(error.name, message, line && Number(line), column && Number(column));
+    const [, message, line, column] = ANNOTATED.exec(error.message) ?? [null, error.message, 0, 0];
+    return new SourceError(error.name, message, Number(line) || null, Number(column) || null);
   }
 
   /** Both steps of a function-mode job are queued at once: one wake-up of the isolate's thread instead of two. */
@@ -146,6 +150,13 @@ export class TenantIsolate {
     this.dispose();
     await this.#latest.catch(() => {});
   }
+}
+
+/** SECURITY: what a callback throws would appear inside the tenant's isolate, so it is thrown later, to the runner. */
+function guarded(hear) {
+  return (...said) => {
+    try { hear(...said); } catch (error) { setImmediate(() => { throw error; }); }
+  };
 }
 
 const NO_ERROR = 'An object was thrown from supplied code within isolated-vm'; // isolated-vm's words for any other object

@@ -34,7 +34,7 @@ function end(code, sentence) {
   ending = true;
   if (sentence !== undefined) writeSync(2, `runner: ${sentence}\n`);
   if (tenant === null) process.reallyExit(code);
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), STOP_WITHIN_MS);
+  setTimeout(() => process.abort(), STOP_WITHIN_MS);
   tenant.stop().then(() => process.reallyExit(code));
 }
 

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from json import loads
 from os import _exit, close, read, write
 
 import function_mode
@@ -20,7 +21,6 @@ import program_mode
 from frames import LENGTH
 from inbox import PayloadInbox
 from job import Job
-from json import loads
 from prepared_child import JOB, LOCKED, PAYLOAD
 from pristine import BUILTINS as __builtins__  # noqa: F401
 
@@ -93,7 +93,10 @@ def _prepare() -> None:
     _preload()
     _open_streams()
     _forget_runner()
-    for source in ("output = input['x'] + 1\nprint(end='')", "def f(x):\n    return x / 0\noutput = f(input['x'])"):
+    for source in (
+        "output = input['x'] + 1\nprint(end='')",
+        "def f(x):\n    return x / 0\noutput = f(input['x'])",
+    ):
         for _ in range(_REHEARSALS):
             # Touches code and memory of a job's path once, so that the first job finds them warm.
             function_mode.run({**Job.SAMPLE, "code": source, "input": '{"x": 1}'})

@@ -33,7 +33,9 @@ _cause_of = BaseException.__dict__["__cause__"].__get__
 _context_of = BaseException.__dict__["__context__"].__get__
 _hides_context = BaseException.__dict__["__suppress_context__"].__get__
 _grouped_in = BaseExceptionGroup.__dict__["exceptions"].__get__
-_syntax = {name: SyntaxError.__dict__[name].__get__ for name in ("msg", "filename", "lineno", "offset", "end_offset")}
+_syntax = {
+    name: SyntaxError.__dict__[name].__get__ for name in ("msg", "filename", "lineno", "offset", "end_offset")
+}
 _exit_said = SystemExit.__dict__["code"].__get__
 
 
@@ -68,7 +70,9 @@ def type_name(kind: type) -> str:
 def message_of(error: BaseException) -> str:
     """What the exception says, without the place that Python adds for a syntax error."""
     if issubclass(type(error), SystemExit):
-        return f"the code called sys.exit({cut(text_of(_exit_said(error), repr), 100)}); assign `output` instead"
+        return (
+            f"the code called sys.exit({cut(text_of(_exit_said(error), repr), 100)}); assign `output` instead"
+        )
     if _is_in_source(error) and type(_syntax["msg"](error)) is str:
         return _syntax["msg"](error)
     return text_of(error)
@@ -135,8 +139,13 @@ def _grouped(error: BaseException) -> list[str]:
     if not issubclass(type(error), BaseExceptionGroup):
         return []
     members = _grouped_in(error)
-    shown = [f"  | {type_name(type(one))}: {cut(message_of(one), _LONGEST_LINE)}" for one in members[:_MOST_GROUPED]]
-    return shown if len(members) <= _MOST_GROUPED else [*shown, f"  | … and {len(members) - _MOST_GROUPED} more"]
+    shown = [
+        f"  | {type_name(type(one))}: {cut(message_of(one), _LONGEST_LINE)}"
+        for one in members[:_MOST_GROUPED]
+    ]
+    return (
+        shown if len(members) <= _MOST_GROUPED else [*shown, f"  | … and {len(members) - _MOST_GROUPED} more"]
+    )
 
 
 def _rows(place: Place | int, lines: list[str]) -> list[str]:
@@ -157,7 +166,7 @@ def _excerpt(place: Place, lines: list[str]) -> list[str]:
     if place.column is not None:
         start = place.column - 1 - (len(line) - len(line.lstrip()))
         width = max(1, (place.end_column or place.column + 1) - place.column)
-        if 0 <= start and start + width <= _LONGEST_LINE and width < len(code):
+        if start >= 0 and start + width <= _LONGEST_LINE and width < len(code):
             rows.append(f"    {' ' * start}{'^' * width}")
     return rows
 

@@ -11,6 +11,7 @@ import stat
 from binascii import a2b_base64, b2a_base64
 
 MOST_FILES = 64
+_WRITABLE = ("/work", "/tmp")
 _MOST_ENTRIES = 4096
 _NO_SURPRISES = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -22,6 +23,15 @@ def place(files: dict[str, str]) -> None:
             raise OSError(f"{name!r} is no plain name")
         with open(name, "wb") as file:
             file.write(a2b_base64(content))
+
+
+def bytes_used() -> int:
+    """How much the fuller one of the job's two file systems holds, by the file system's own count."""
+    return max(_used(os.statvfs(path)) for path in _WRITABLE)
+
+
+def _used(figures: os.statvfs_result) -> int:
+    return (figures.f_blocks - figures.f_bfree) * figures.f_frsize
 
 
 def collect(given: dict[str, str], limit_bytes: int) -> dict[str, str]:

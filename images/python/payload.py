@@ -196,7 +196,9 @@ class _Plainer:
             raise _invalid(value, path, f"it is nested deeper than {MOST_LEVELS} levels")
         self._above.add(id(value))
         if issubclass(type(value), dict):
-            plain = {self._key(key, path): self.convert(kid, (path, key), level) for key, kid in dict.items(value)}
+            plain = {
+                self._key(key, path): self.convert(kid, (path, key), level) for key, kid in dict.items(value)
+            }
         else:
             items = list.__iter__(value) if issubclass(type(value), list) else tuple.__iter__(value)
             plain = [self.convert(kid, (path, index), level) for index, kid in enumerate(items)]
@@ -205,7 +207,9 @@ class _Plainer:
 
     def _key(self, key: object, path: tuple) -> str:
         if not issubclass(type(key), str):
-            raise _invalid(key, path, f"a key must be text, not {_with_article(key)}; use str(...) as the key")
+            raise _invalid(
+                key, path, f"a key must be text, not {_with_article(key)}; use str(...) as the key"
+            )
         return self._text(key, path)
 
     def _text(self, value: str, path: tuple) -> str:

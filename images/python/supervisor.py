@@ -270,7 +270,8 @@ class Supervisor:
     ) -> None:
         # INVARIANT: all streams first, then the one result, in one write; what the child says later is not read.
         fields = {"type": "result", "job": self._job.id, "how": how, "exit_code": exit_code}
-        fields |= {"signal": signal_number, "observed": observed, "files": self._job.is_program and self._left_files()}
+        fields |= {"signal": signal_number, "observed": observed, "disk_used": folder.bytes_used()}
+        fields["files"] = self._job.is_program and self._left_files()
         result = frames.encode(_without_false(fields), payload=payload)
         if len(result) > frames.MAX_FRAME_TO_HOST:
             fields |= {"how": "output_limit", "observed": len(payload or result), "files": False}
@@ -296,7 +297,7 @@ class Supervisor:
             if descriptor not in (HOST_IN, self._wakeup):
                 self._drop(descriptor)
 
-    def _send_pieces(self, pieces: "Iterator[Piece | None] | list[Piece | None]") -> None:
+    def _send_pieces(self, pieces: Iterator[Piece | None] | list[Piece | None]) -> None:
         data = b"".join(self._encode_piece(piece) for piece in pieces if piece)
         if data:
             self._write(data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -35,6 +35,8 @@ CONFIRM_KILL_SECONDS = 5.0
 """How long the end of PID 1 is waited for after a kill, before the engine is asked instead."""
 NOTICE_DEATH_SECONDS = 0.05
 """A killed container's runner ends moments before its PID 1 does; only the latter tells whose end it was."""
+LAST_WORDS_SECONDS = 0.25
+"""How long frames may still come after PID 1 has ended. gVisor's exec stream may stay open for ever then."""
 
 
 class DockerBackend:
@@ -85,10 +87,9 @@ class DockerBackend:
             undo.callback(channel.close)
             ready = await self._hear_ready(channel, container_id, ready_within_seconds)
             _require_hardened(spec, facts, ready)
-            container = DockerContainer.of(
-                self._engine, channel, exec_id, facts, ready, headroom_bytes=spec.headroom_bytes
-            )
+            container = DockerContainer.of(self._engine, channel, exec_id, facts, ready, spec)
             self._bound_parent(container)
+            container.watch_init()
             undo.pop_all()
         return container
 
@@ -130,8 +131,10 @@ class DockerContainer:
     _exec_id: str
     cgroup: Cgroup | None
     """None where the host's cgroup files are out of reach."""
-    _headroom_bytes: int
+    _spec: ContainerSpec
     _init: HostProcess | None
+    _at_the_end: Counters | None = None
+    """As PID 1 ended by itself; the cgroup vanishes some 30 ms later."""
 
     @classmethod
     def of(
@@ -141,8 +144,7 @@ class DockerContainer:
         exec_id: str,
         facts: dict[str, object],
         ready: dict[str, object],
-        *,
-        headroom_bytes: int,
+        spec: ContainerSpec,
     ) -> DockerContainer:
         """A warm container, from what the engine and its runner said of it."""
         state = facts["State"]
@@ -160,7 +162,7 @@ class DockerContainer:
             _channel=channel,
             _exec_id=exec_id,
             cgroup=cgroup,
-            _headroom_bytes=headroom_bytes,
+            _spec=spec,
             # The same check as for the cgroup: only a pid of this namespace may be signalled.
             _init=HostProcess.open(pid) if cgroup is not None else None,
         )
@@ -169,8 +171,20 @@ class DockerContainer:
         """Lower the container's own limits to one job's."""
         if self.cgroup is None:
             return False
-        memory_bytes = limits.memory_bytes + self._headroom_bytes
-        return self.cgroup.narrow(memory_bytes=memory_bytes, pids=limits.processes)
+        return self.cgroup.narrow(
+            memory_bytes=limits.memory_bytes + self._spec.headroom_bytes,
+            pids=limits.processes + self._spec.headroom_processes,
+        )
+
+    def watch_init(self) -> None:
+        """From now on take the end of PID 1 for the end of the stream, and keep what it had used."""
+        if self._init is not None:
+            self._init.on_end(self._keep_last_counters)
+
+    def _keep_last_counters(self) -> None:
+        if self.cgroup is not None:
+            self._at_the_end = self.cgroup.counters()
+        asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._channel.close)
 
     def send(self, frame: bytes) -> None:
         """Write one frame without waiting."""
@@ -188,7 +202,7 @@ class DockerContainer:
     async def counters(self) -> Counters:
         """The kernel's counters, by the host's files, else by the engine."""
         if self.cgroup is not None:
-            return self.cgroup.counters()
+            return self._at_the_end or self.cgroup.counters()
         try:
             return _counters_of(await self._engine.stats(self.id))
         except BackendError:
@@ -202,14 +216,21 @@ class DockerContainer:
     async def examine(self) -> Exit:
         """Why the runner's stream ended."""
         counters = await self.counters()
-        if self._init is not None and await self._init.has_ended(within_seconds=NOTICE_DEATH_SECONDS):
-            return Exit(container_running=False, counters=counters)
         try:
+            if self._init is not None and await self._init.has_ended(within_seconds=NOTICE_DEATH_SECONDS):
+                return Exit(container_running=False, counters=await self._last_counters())
             running = bool((await self._engine.inspect(self.id))["State"]["Running"])
             code = await self._engine.exec_exit_code(self._exec_id)
         except ContainerGone:
             return Exit(container_running=False, counters=counters)
         return Exit(container_running=running, exit_code=code, counters=counters)
+
+    async def _last_counters(self) -> Counters:
+        """Of a dead container, whose cgroup was perhaps gone before it could be read: then by the engine's word."""
+        counters = await self.counters()
+        if counters.oom_kills or not (await self._engine.inspect(self.id))["State"].get("OOMKilled"):
+            return counters
+        return replace(counters, oom_kills=1)
 
     async def destroy(self) -> None:
         """Kill, remove, and close what was held."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 
 __all__ = ("HostProcess",)
@@ -15,6 +16,7 @@ class HostProcess:
 
     def __init__(self, pidfd: int) -> None:
         self._pidfd = pidfd
+        self._watch = -1
 
     @classmethod
     def open(cls, pid: int) -> HostProcess | None:
@@ -61,8 +63,27 @@ class HostProcess:
             loop.remove_reader(self._pidfd)
         return True
 
+    def on_end(self, act: Callable[[], None]) -> None:
+        """Call `act` once, from the running loop, when the process ends; not at all after `close`."""
+        loop = asyncio.get_running_loop()
+        # A descriptor of its own: the loop keeps one reader per descriptor, and `has_ended` needs that one.
+        self._watch = os.dup(self._pidfd)
+
+        def tell() -> None:
+            self._unwatch()
+            act()
+
+        loop.add_reader(self._watch, tell)
+
+    def _unwatch(self) -> None:
+        if self._watch >= 0:
+            asyncio.get_running_loop().remove_reader(self._watch)
+            os.close(self._watch)
+            self._watch = -1
+
     def close(self) -> None:
-        """Let go of the descriptor. Safe to call again."""
+        """Let go of the descriptors. Safe to call again."""
+        self._unwatch()
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1

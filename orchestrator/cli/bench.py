@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from orchestrator.benchmark import Figures, RuntimeReport, measure_warm_path
+from orchestrator.benchmark import Figures, RuntimeReport, measure_deadlines, measure_warm_path
 from orchestrator.bootstrap import open_orchestrator
 from orchestrator.cli.progress import progress_line
 from orchestrator.config import Settings
@@ -38,6 +38,30 @@ def warm(settings: Settings, samples: int, docker_samples: int, *, as_json: bool
         return
     for report in reports:
         _show(report)
+
+
+@bench.command()
+@click.option("-n", "--samples", default=50, show_default=True, type=click.IntRange(2, 10_000))
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@click.pass_obj
+def deadline(settings: Settings, samples: int, *, as_json: bool) -> None:
+    """Time how late endless loops end: from the deadline to the result, the container verified dead."""
+    figures = asyncio.run(_measure_deadlines(settings, samples))
+    if as_json:
+        click.echo(json.dumps({name: asdict(figure) for name, figure in figures.items()}))
+        return
+    click.echo(f"  {'ms after the deadline':32}{'p50':>9}{'p95':>9}{'p99':>9}{'n':>6}")
+    for name, figure in figures.items():
+        _row(name, figure)
+
+
+async def _measure_deadlines(settings: Settings, samples: int) -> dict[str, Figures]:
+    async with open_orchestrator(settings) as orchestrator:
+        with progress_line() as tell:
+            return {
+                name: await measure_deadlines(orchestrator, runtime, samples=samples, progress=tell)
+                for name, runtime in orchestrator.runtimes.items()
+            }
 
 
 async def _measure(settings: Settings, samples: int, docker_samples: int) -> list[RuntimeReport]:

@@ -59,6 +59,8 @@ class ContainerSpec:
     oom_score_adj: int
     seccomp_json: str | None
     """The seccomp profile inline; None means the engine's default."""
+    headroom_processes: int = 0
+    """Host threads that the runtime's own kernel (gVisor's) may need beside those of the job."""
     container_runtime: str | None = None
     cgroup_parent: str | None = None
     apparmor: str | None = None

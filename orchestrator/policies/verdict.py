@@ -16,6 +16,8 @@ from orchestrator.policies.payload import parse_payload
 
 __all__ = ("Ending", "EndingKind", "Facts", "Verdict", "judge")
 
+DISK_BLOCK_BYTES = 4096
+"""A tmpfs is full when less than one block of it is free."""
 SIGNAL_BASE = 128
 SIGXCPU = 24
 SIGXFSZ = 25
@@ -90,6 +92,21 @@ def judge(facts: Facts) -> Verdict:
 
 
 def _judge_result(facts: Facts, frame: dict[str, object]) -> Verdict:
+    verdict = _judge_end(facts, frame)
+    used = _number(frame.get("disk_used"))
+    if used is None or not _filled_its_disk(verdict, used, facts.limits.disk_bytes):
+        return verdict
+    hit = _limit(facts, Outcome.DISK_LIMIT, "disk_bytes", used)
+    return replace(hit, error=verdict.error or hit.error, exit_code=verdict.exit_code)
+
+
+def _filled_its_disk(verdict: Verdict, used: int, allowed: int) -> bool:
+    """More than allowed is the limit in any case; just full is, where the code failed."""
+    failed = verdict.outcome in (Outcome.ERROR, Outcome.KILLED)
+    return used > allowed or (failed and used > allowed - DISK_BLOCK_BYTES)
+
+
+def _judge_end(facts: Facts, frame: dict[str, object]) -> Verdict:
     exit_code, signal = _number(frame.get("exit_code")), _number(frame.get("signal"))
     match frame.get("how"):
         case "returned" if facts.mode is Mode.FUNCTION:

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.docker
 
 
-def type_in(*words: str, stdin: str = "", environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def type_in(
+    *words: str, stdin: str = "", environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     import os
 
     return subprocess.run(
@@ -110,7 +112,9 @@ def test_a_missing_image_is_named_with_the_command_that_makes_it(tmp_path):
     folder = tmp_path / "images" / "python"
     folder.mkdir(parents=True)
     definition = (ROOT / "images/python/runtime.toml").read_text()
-    (folder / "runtime.toml").write_text(re.sub(r'image = "[^"]*"', 'image = "sandbox-orch/absent:1"', definition))
+    (folder / "runtime.toml").write_text(
+        re.sub(r'image = "[^"]*"', 'image = "sandbox-orch/absent:1"', definition)
+    )
     done = type_in(
         "run", "-", "-r", "python", stdin="1",
         environment={"SANDBOX_ORCH_IMAGES_FOLDER": str(folder.parent), "SANDBOX_ORCH_RUNTIMES": "python"},
@@ -122,7 +126,12 @@ def test_a_missing_image_is_named_with_the_command_that_makes_it(tmp_path):
 def test_the_examples_are_right():
     """Three use cases in two languages, through the library, as ./quickstart runs them."""
     done = subprocess.run(
-        [sys.executable, "examples/run_all.py"], capture_output=True, text=True, timeout=240, cwd=ROOT, check=False
+        [sys.executable, "examples/run_all.py"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=ROOT,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✓") == 6
@@ -132,7 +141,9 @@ def test_the_library_block_of_the_readme_runs():
     """What the README shows is what works."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(blocks) == 1
-    done = subprocess.run([sys.executable, "-c", blocks[0]], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", blocks[0]], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False
+    )
     assert done.stdout == "succeeded 42\n", done.stderr
 
 

@@ -50,7 +50,8 @@ async def test_an_error_has_a_place_in_the_tenants_own_source(orchestrator, runt
 
 
 @pytest.mark.parametrize(
-    ("runtime", "code"), [("python", "print('begun')\nwhile True: pass"), ("node", "console.log('begun'); while (true) {}")]
+    ("runtime", "code"),
+    [("python", "print('begun')\nwhile True: pass"), ("node", "console.log('begun'); while (true) {}")],
 )
 async def test_the_deadline_ends_a_loop_and_keeps_what_was_printed(orchestrator, runtime, code):
     """Wall time is the host's; partial output survives; the limit is named with what was seen."""
@@ -61,9 +62,7 @@ async def test_the_deadline_ends_a_loop_and_keeps_what_was_printed(orchestrator,
     assert result.stdout.text == "begun\n"
 
 
-@pytest.mark.parametrize(
-    ("runtime", "code"), [("python", "while True: pass"), ("node", "while (true) {}")]
-)
+@pytest.mark.parametrize(("runtime", "code"), [("python", "while True: pass"), ("node", "while (true) {}")])
 async def test_cpu_time_is_judged_by_the_kernels_count(orchestrator, runtime, code):
     """A loop meets its CPU limit long before its wall time."""
     result = await run(orchestrator, runtime, code, limits=Limits(wall_time_ms=20_000, cpu_time_ms=200))
@@ -76,7 +75,10 @@ async def test_cpu_time_is_judged_by_the_kernels_count(orchestrator, runtime, co
     ("runtime", "code"),
     [
         ("python", "print('begun', flush=True)\nkeep = []\nwhile True: keep.append(bytearray(1 << 20))"),
-        ("node", "console.log('begun'); const keep = []; for (;;) keep.push(new Array(100000).fill(keep.length))"),
+        (
+            "node",
+            "console.log('begun'); const keep = []; for (;;) keep.push(new Array(100000).fill(keep.length))",
+        ),
         (
             "node",
             "console.log('begun'); const keep = []; for (;;) { const m = new WebAssembly.Memory({initial: 512});"
@@ -122,7 +124,10 @@ async def test_what_json_cannot_carry_is_named_by_its_path(orchestrator, runtime
 
 @pytest.mark.parametrize(
     ("code", "exit_code", "signal"),
-    [("import os; os._exit(0)", 0, None), ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", None, 11)],
+    [
+        ("import os; os._exit(0)", 0, None),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", None, 11),
+    ],
 )
 async def test_code_that_ends_its_own_process_is_killed(orchestrator, code, exit_code, signal):
     """An exit without an output is no success, whatever its exit code."""
@@ -190,7 +195,10 @@ async def test_a_program_has_stdin_args_files_and_an_exit_code(orchestrator, run
 @pytest.mark.parametrize("runtime", ["python", "node"])
 async def test_a_job_above_the_ceiling_gets_a_container_made_to_measure(orchestrator, runtime):
     """It is slower, and says so; the memory is really there."""
-    code = {"python": "output = len(bytearray(250 << 20))", "node": "output = new Uint8Array(250 << 20).fill(1).length"}
+    code = {
+        "python": "output = len(bytearray(250 << 20))",
+        "node": "output = new Uint8Array(250 << 20).fill(1).length",
+    }
     limits = replace(LIMITS, memory_bytes=400 * MIB)
     result = await run(orchestrator, runtime, code[runtime], limits=limits)
     assert (result.outcome, result.output) == (Outcome.SUCCEEDED, 250 << 20)
@@ -228,7 +236,7 @@ async def test_a_flood_is_no_failure_and_keeps_head_and_tail(orchestrator, runti
 @pytest.mark.parametrize("runtime", ["python", "node"])
 async def test_a_megabyte_goes_in_and_out_unchanged(orchestrator, runtime):
     """Large inputs and outputs, of every kind of character."""
-    value = ["\u00e9\U0001f600\n\"\\" * 1000, {"k": [1.5, True, None] * 1000}] * 5
+    value = ['\u00e9\U0001f600\n"\\' * 1000, {"k": [1.5, True, None] * 1000}] * 5
     limits = replace(LIMITS, output_bytes=2 * MIB, memory_bytes=64 * MIB)
     result = await run(orchestrator, runtime, "output = input", input_json=json.dumps(value), limits=limits)
     assert result.outcome is Outcome.SUCCEEDED

@@ -16,7 +16,9 @@ from orchestrator.domain.bounds import (
 )
 
 
-@pytest.mark.parametrize("text", ["null", "0", '"é"', "[1, 2]", '{"a": {"b": []}}', '"\\ud83d\\ude00"', "1e2"])
+@pytest.mark.parametrize(
+    "text", ["null", "0", '"é"', "[1, 2]", '{"a": {"b": []}}', '"\\ud83d\\ude00"', "1e2"]
+)
 def test_json_is_read_as_the_standard_library_reads_it(text):
     """What every client can read comes out as json.loads has it."""
     assert parse_foreign_json(text) == json.loads(text)

@@ -68,7 +68,8 @@ def v1(kernel, tmp_path):
     )
     cpu = lay_out(tmp_path / "cpu,cpuacct" / "docker" / ID, {"cpuacct.usage": "5000000\n"})
     pids = lay_out(
-        tmp_path / "pids" / "docker" / ID, {"pids.current": "3\n", "pids.events": "max 2\n", "pids.max": "36\n"}
+        tmp_path / "pids" / "docker" / ID,
+        {"pids.current": "3\n", "pids.events": "max 2\n", "pids.max": "36\n"},
     )
     return find_cgroup(PID, ID), memory, cpu, pids
 
@@ -94,9 +95,10 @@ def v2(kernel, tmp_path):
 
 
 class TestFinding:
-    def test_it_is_found_on_v1_and_v2(self, v1):
-        """With all controllers mounted there is an answer."""
-        assert v1[0] is not None
+    @pytest.mark.parametrize(("version", "kind"), [("v1", cgroups._V1), ("v2", cgroups._V2)])
+    def test_it_is_found_on_v1_and_v2(self, version, kind, request):
+        """The hierarchy that the controllers are mounted in decides."""
+        assert isinstance(request.getfixturevalue(version)[0], kind)
 
     @pytest.mark.parametrize(
         ("paths", "mounts"),

@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted(
-    page for page in ROOT.rglob("*.md") if not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
+    page
+    for page in ROOT.rglob("*.md")
+    if not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
 )
 
 

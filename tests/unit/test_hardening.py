@@ -63,9 +63,7 @@ def test_what_the_operator_chose_is_passed_on(name):
 def test_a_recipe_does_not_share_the_runtimes_environment():
     """Changing one recipe's environment changes no other's."""
     runtime = make_runtime()
-    spec = hardened_spec(
-        runtime, SETTINGS, job_uid=1, limits=Limits(), seccomp_json="{}", labels={}
-    )
+    spec = hardened_spec(runtime, SETTINGS, job_uid=1, limits=Limits(), seccomp_json="{}", labels={})
     spec.environment["LANG"] = "C"
     assert runtime.environment == {"LANG": "C.UTF-8"}
     assert spec.seccomp_json == "{}"

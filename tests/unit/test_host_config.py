@@ -66,7 +66,17 @@ def test_the_controls_that_nobody_can_choose(key, value):
 
 def test_nothing_that_would_open_the_wall_is_ever_asked_for():
     """No mount of the host, no device, no added capability, no port, no shared namespace."""
-    opening = {"Binds", "Mounts", "VolumesFrom", "Devices", "DeviceRequests", "CapAdd", "PortBindings", "Links", "UsernsMode"}
+    opening = {
+        "Binds",
+        "Mounts",
+        "VolumesFrom",
+        "Devices",
+        "DeviceRequests",
+        "CapAdd",
+        "PortBindings",
+        "Links",
+        "UsernsMode",
+    }
     assert not opening & host_config().keys()
 
 
@@ -105,7 +115,9 @@ def test_hard_limits_equal_soft_ones():
     assert {"Name": "core", "Soft": 0, "Hard": 0} in limits
 
 
-@pytest.mark.parametrize(("name", "key"), [("container_runtime", "Runtime"), ("cgroup_parent", "CgroupParent")])
+@pytest.mark.parametrize(
+    ("name", "key"), [("container_runtime", "Runtime"), ("cgroup_parent", "CgroupParent")]
+)
 def test_choices_of_the_operator_are_only_there_when_made(name, key):
     """Where nothing was chosen the engine's own default stays."""
     assert host_config(**{name: "chosen"})[key] == "chosen"
@@ -114,4 +126,6 @@ def test_choices_of_the_operator_are_only_there_when_made(name, key):
 
 def test_what_tells_of_the_host_is_masked():
     """At least everything that the engine itself masks by default."""
-    assert {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/proc/sched_debug"} <= set(MASKED_PATHS)
+    assert {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/proc/sched_debug"} <= set(
+        MASKED_PATHS
+    )

@@ -16,9 +16,8 @@ from orchestrator.domain.job import (
     JobSpec,
     Mode,
 )
-from orchestrator.domain.limits import MIB, Limits
+from orchestrator.domain.limits import MIB, Limits, Usage
 from orchestrator.domain.outcome import JobResult, Outcome
-from orchestrator.domain.limits import Usage
 
 FIELDS = [field.name for field in dataclasses.fields(Limits)]
 
@@ -134,7 +133,10 @@ class TestJobSpec:
         [
             {f"f{number}": b"" for number in range(MAX_FILES + 1)},
             {"a": b"x" * MAX_INPUT_BYTES, "b": b"x"},
-            *({name: b""} for name in ("", ".", "..", "../x", "a/b", "/etc/passwd", ".hidden", "a\0", "a\n", "-rf")),
+            *(
+                {name: b""}
+                for name in ("", ".", "..", "../x", "a/b", "/etc/passwd", ".hidden", "a\0", "a\n", "-rf")
+            ),
         ],
         ids=lambda files: f"{len(files)}:{next(iter(files))!r}",
     )

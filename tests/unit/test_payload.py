@@ -17,7 +17,9 @@ def test_an_output_is_passed_on(output):
     assert parse_payload(text) == Payload(outcome=Outcome.SUCCEEDED, output=output)
 
 
-@pytest.mark.parametrize(("status", "outcome"), [("error", Outcome.ERROR), ("invalid_output", Outcome.INVALID_OUTPUT)])
+@pytest.mark.parametrize(
+    ("status", "outcome"), [("error", Outcome.ERROR), ("invalid_output", Outcome.INVALID_OUTPUT)]
+)
 def test_an_error_is_passed_on(status, outcome):
     """Name, message, stack and position come through as they are."""
     error = {"name": "TypeError", "message": "no", "stack": "at job.js", "line": 3, "column": 1}
@@ -39,14 +41,18 @@ def test_whatever_is_no_payload_is_an_invalid_output(text):
     assert payload.error.message.startswith("output: ")
 
 
-@pytest.mark.parametrize("error", [None, 7, "text", [], {}, {"name": 7, "message": None, "stack": 1, "line": "3"}])
+@pytest.mark.parametrize(
+    "error", [None, 7, "text", [], {}, {"name": 7, "message": None, "stack": 1, "line": "3"}]
+)
 def test_a_malformed_error_becomes_a_plain_one(error):
     """Fields of a wrong type are left out."""
     payload = parse_payload(json.dumps({"status": "error", "error": error}))
     assert payload.error == JobError(name="Error", message="")
 
 
-@pytest.mark.parametrize(("position", "kept"), [(1, 1), (0, None), (-1, None), (True, None), (1.0, None), (2**31, None)])
+@pytest.mark.parametrize(
+    ("position", "kept"), [(1, 1), (0, None), (-1, None), (True, None), (1.0, None), (2**31, None)]
+)
 def test_positions_are_small_whole_numbers_above_zero(position, kept):
     """Lines and columns count from 1; anything else is unknown."""
     payload = parse_payload(json.dumps({"status": "error", "error": {"line": position, "column": position}}))

@@ -10,7 +10,9 @@ import pytest
 import orchestrator
 
 MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator.") if "__main__" not in module.name
+    module.name
+    for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator.")
+    if "__main__" not in module.name
 )
 PACKAGES_WITHOUT_NAMES = {
     module.name for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator.") if module.ispkg

@@ -67,7 +67,9 @@ async def open_house(backend: FakeBackend | None = None, *, cpus=1.0, **pool_opt
     backend, telemetry = backend or FakeBackend(), TelemetryNotes()
     async with fake_pool(backend, telemetry=telemetry, **pool_options) as pool:
         await settle()
-        runner = JobRunner(pool=pool, telemetry=telemetry, profile_digests={RUNTIME: "sha256:profile"}, cpus=cpus)
+        runner = JobRunner(
+            pool=pool, telemetry=telemetry, profile_digests={RUNTIME: "sha256:profile"}, cpus=cpus
+        )
         yield House(backend, pool, runner, telemetry)
 
 
@@ -101,16 +103,20 @@ async def test_a_job_gives_its_output():
 async def test_the_container_is_narrowed_to_the_job_before_it_runs():
     """The job's own limits are set on the container that runs it."""
     limits = Limits(memory_bytes=7 * MIB)
-    async with open_house() as house:
-        async with house.pool.lease(RUNTIME, deadline=now()) as lease:
-            lease.inject(job_frame(make_job(limits=limits)), limits)
-            assert fake_behind(lease).narrowed_to == [limits]
+    async with open_house() as house, house.pool.lease(RUNTIME, deadline=now()) as lease:
+        lease.inject(job_frame(make_job(limits=limits)), limits)
+        assert fake_behind(lease).narrowed_to == [limits]
 
 
 async def test_the_job_frame_is_as_the_protocol_has_it():
     """Every field of docs/protocol.md is there, in its form."""
     job = make_job(
-        mode=Mode.PROGRAM, input_json="null", code="print(1)", stdin="in", args=("-x",), files={"a.txt": b"\0\xff"}
+        mode=Mode.PROGRAM,
+        input_json="null",
+        code="print(1)",
+        stdin="in",
+        args=("-x",),
+        files={"a.txt": b"\0\xff"},
     )
     frame = json.loads(job_frame(job)[4:])
     limits = frame.pop("limits")
@@ -178,7 +184,10 @@ async def test_a_job_above_the_ceiling_gets_a_container_of_its_own():
     ("frame", "outcome"),
     [
         ({"payload": '{"status":"error","error":{"name":"E","message":"m"}}'}, Outcome.ERROR),
-        ({"payload": '{"status":"invalid_output","error":{"name":"Date","message":"m"}}'}, Outcome.INVALID_OUTPUT),
+        (
+            {"payload": '{"status":"invalid_output","error":{"name":"Date","message":"m"}}'},
+            Outcome.INVALID_OUTPUT,
+        ),
         ({"payload": "nonsense"}, Outcome.INVALID_OUTPUT),
         ({"how": "memory_limit", "observed": 99}, Outcome.MEMORY_LIMIT),
         ({"how": "output_limit", "observed": 99}, Outcome.OUTPUT_LIMIT),
@@ -297,7 +306,8 @@ async def test_frames_that_have_no_place_spoil_the_protocol(frame):
 async def test_only_the_first_result_counts():
     """Whatever comes after it reaches nobody."""
     backend = answering(
-        result_frame("the-job", payload=ok_payload("first")), result_frame("the-job", payload=ok_payload("second"))
+        result_frame("the-job", payload=ok_payload("first")),
+        result_frame("the-job", payload=ok_payload("second")),
     )
     async with open_house(backend) as house:
         assert (await house.run()).output == "first"
@@ -305,7 +315,11 @@ async def test_only_the_first_result_counts():
 
 @pytest.mark.parametrize(
     ("exit_code", "readings", "outcome"),
-    [(1, Counters(), Outcome.KILLED), (137, Counters(), Outcome.KILLED), (137, Counters(oom_kills=1), Outcome.MEMORY_LIMIT)],
+    [
+        (1, Counters(), Outcome.KILLED),
+        (137, Counters(), Outcome.KILLED),
+        (137, Counters(oom_kills=1), Outcome.MEMORY_LIMIT),
+    ],
 )
 async def test_a_runner_that_ends_without_a_result_was_killed_by_its_job(exit_code, readings, outcome):
     """With its container still there it was the code; the exit code comes from the engine."""
@@ -319,7 +333,9 @@ async def test_a_runner_that_ends_without_a_result_was_killed_by_its_job(exit_co
 
 async def test_a_malformed_file_is_our_error():
     """Files are written by the frame writer: that they are no base64 is no tenant's fault."""
-    async with open_house(answering(result_frame("the-job", how="exited", exit_code=0, files={"a": "*"}))) as house:
+    async with open_house(
+        answering(result_frame("the-job", how="exited", exit_code=0, files={"a": "*"}))
+    ) as house:
         result = await house.run(make_job(mode=Mode.PROGRAM, input_json="null"))
         assert result.outcome is Outcome.INTERNAL_ERROR
 
@@ -380,7 +396,11 @@ async def test_after_three_attempts_it_is_our_error():
 
 @pytest.mark.parametrize(
     ("error", "attempts"),
-    [(ContainerGone("gone"), MAX_ATTEMPTS), (EngineUnavailable("away"), MAX_ATTEMPTS), (EngineRefused("no"), 1)],
+    [
+        (ContainerGone("gone"), MAX_ATTEMPTS),
+        (EngineUnavailable("away"), MAX_ATTEMPTS),
+        (EngineRefused("no"), 1),
+    ],
 )
 async def test_only_what_may_pass_is_tried_again(error, attempts):
     """A refusal stays one; an engine that is away may come back."""

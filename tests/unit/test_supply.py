@@ -55,7 +55,9 @@ def test_what_is_being_made_counts_as_there():
     assert plan(shelf(target=0, provisioning=3, waiting=3)).create == ()
 
 
-@pytest.mark.parametrize(("total", "hands", "made"), [(0, 10, 2), (9, 10, 1), (10, 10, 0), (12, 10, 0), (0, 1, 1)])
+@pytest.mark.parametrize(
+    ("total", "hands", "made"), [(0, 10, 2), (9, 10, 1), (10, 10, 0), (12, 10, 0), (0, 1, 1)]
+)
 def test_neither_the_house_nor_the_hands_are_overfilled(total, hands, made):
     """Creates stop at the maximum and at creates_at_once, even if the pool holds too many already."""
     assert len(plan(shelf(), total=total, hands=hands).create) == made

@@ -16,7 +16,9 @@ LIMITS = Limits()
 ERROR = json.dumps({"status": "error", "error": {"name": "E", "message": "m"}})
 
 
-def judge_ending(kind: EndingKind, *, mode=Mode.FUNCTION, frame=None, exit_code=None, problem="", **facts) -> Verdict:
+def judge_ending(
+    kind: EndingKind, *, mode=Mode.FUNCTION, frame=None, exit_code=None, problem="", **facts
+) -> Verdict:
     known = {"wall_ms": 12.7, "cpu_ms": 8.9, "memory_peak_bytes": 4096, "oom_kills": 0, "pids_refused": 0}
     ending = Ending(kind=kind, frame=frame or {}, exit_code=exit_code, problem=problem)
     return judge(Facts(ending=ending, mode=mode, limits=LIMITS, **{**known, **facts}))
@@ -67,7 +69,13 @@ def test_a_spoiled_protocol_is_killed_with_the_reason():
 
 @pytest.mark.parametrize(
     ("exit_code", "signal", "words"),
-    [(0, None, "exit code 0"), (137, 9, "signal 9"), (139, 11, "signal 11"), (128, None, "exit code 128"), (None, None, "None")],
+    [
+        (0, None, "exit code 0"),
+        (137, 9, "signal 9"),
+        (139, 11, "signal 11"),
+        (128, None, "exit code 128"),
+        (None, None, "None"),
+    ],
 )
 def test_a_runner_that_ended_without_a_result_was_killed(exit_code, signal, words):
     """The exit code and its signal are told; 137 alone is never a memory limit."""
@@ -89,7 +97,10 @@ def test_the_kernels_oom_count_wins_over_how_the_runner_died(exit_code):
 def test_sigxcpu_is_the_cpu_time_limit():
     """The kernel's rlimit speaks by signal 24."""
     verdict = judge_ending(EndingKind.STREAM_END, exit_code=128 + 24)
-    assert limit_of(verdict) == (Outcome.CPU_TIME_LIMIT, LimitHit(name="cpu_time_ms", configured=500, observed=9))
+    assert limit_of(verdict) == (
+        Outcome.CPU_TIME_LIMIT,
+        LimitHit(name="cpu_time_ms", configured=500, observed=9),
+    )
 
 
 def test_sigxfsz_is_the_disk_limit():
@@ -127,7 +138,10 @@ def test_an_error_is_an_error():
 def test_an_error_after_refused_processes_is_the_process_limit():
     """The tenant's own error is kept beside the limit that brought it about."""
     verdict = judge_frame("returned", payload=ERROR, facts={"pids_refused": 2})
-    assert limit_of(verdict) == (Outcome.PROCESS_LIMIT, LimitHit(name="processes", configured=16, observed=18))
+    assert limit_of(verdict) == (
+        Outcome.PROCESS_LIMIT,
+        LimitHit(name="processes", configured=16, observed=18),
+    )
     assert verdict.error is not None
     assert verdict.error.name == "E"
 
@@ -135,10 +149,14 @@ def test_an_error_after_refused_processes_is_the_process_limit():
 def test_an_invalid_output_stays_one_whatever_was_refused():
     """Only an error can be explained by refused processes."""
     payload = json.dumps({"status": "invalid_output", "error": {"name": "Date", "message": "output: no"}})
-    assert judge_frame("returned", payload=payload, facts={"pids_refused": 2}).outcome is Outcome.INVALID_OUTPUT
+    assert (
+        judge_frame("returned", payload=payload, facts={"pids_refused": 2}).outcome is Outcome.INVALID_OUTPUT
+    )
 
 
-@pytest.mark.parametrize(("how", "outcome"), [("memory_limit", Outcome.MEMORY_LIMIT), ("output_limit", Outcome.OUTPUT_LIMIT)])
+@pytest.mark.parametrize(
+    ("how", "outcome"), [("memory_limit", Outcome.MEMORY_LIMIT), ("output_limit", Outcome.OUTPUT_LIMIT)]
+)
 @pytest.mark.parametrize(("observed", "told"), [(99, 99), (True, None), ("99", None), (None, None)])
 def test_limits_said_by_the_frame_writer_carry_its_figure(how, outcome, observed, told):
     """V8's own counter and the payload's bound end a job; a figure of a wrong type is left out."""
@@ -188,7 +206,10 @@ def test_memory_wins_over_processes_for_a_program_that_died_of_a_signal():
 def test_a_program_that_failed_after_refused_processes_hit_their_limit():
     """Without an out-of-memory kill, refused processes explain the failure."""
     verdict = judge_exit(137, pids_refused=1)
-    assert limit_of(verdict) == (Outcome.PROCESS_LIMIT, LimitHit(name="processes", configured=16, observed=17))
+    assert limit_of(verdict) == (
+        Outcome.PROCESS_LIMIT,
+        LimitHit(name="processes", configured=16, observed=17),
+    )
     assert verdict.exit_code == 137
     assert verdict.error is not None
     assert verdict.error.name == "process_limit"
