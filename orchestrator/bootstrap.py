@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from itertools import count
 
+from orchestrator.backends.base import LiveContainer
 from orchestrator.backends.cgroups import ParentBounds
 from orchestrator.backends.docker import Engine, EngineSettings
 from orchestrator.backends.images import images_folder, load_runtimes
@@ -19,6 +20,7 @@ from orchestrator.domain.container import ContainerSpec
 from orchestrator.domain.errors import ImageMissing, UnknownRuntime
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.runtime import Runtime
+from orchestrator.policies.checkup import HostNeeds
 from orchestrator.policies.hardening import HardeningSettings, hardened_spec
 from orchestrator.pool.pool import PoolSettings, ShelfSettings, open_pool
 from orchestrator.pool.reaper import LABEL_INSTANCE, LABEL_OWNER, Owner, reap_the_dead
@@ -26,7 +28,15 @@ from orchestrator.scheduler.run import JobRunner
 from orchestrator.service import Orchestrator, ServiceSettings
 from orchestrator.telemetry import Telemetry
 
-__all__ = ("default_limits", "open_engine", "open_orchestrator", "probe_runner", "runtimes_on_offer")
+__all__ = (
+    "default_limits",
+    "host_needs",
+    "open_engine",
+    "open_orchestrator",
+    "probe_container",
+    "probe_runner",
+    "runtimes_on_offer",
+)
 
 
 @asynccontextmanager
@@ -86,6 +96,15 @@ async def probe_runner(engine: Engine, settings: Settings, runtime: Runtime) -> 
 
     Raises BackendError where any of that fails.
     """
+    async with probe_container(engine, settings, runtime) as (_, container):
+        return container.runner_version
+
+
+@asynccontextmanager
+async def probe_container(
+    engine: Engine, settings: Settings, runtime: Runtime
+) -> AsyncIterator[tuple[ContainerSpec, LiveContainer]]:
+    """One container exactly as jobs get it, with its recipe; removed on leaving. Raises BackendError."""
     labels = {LABEL_INSTANCE: uuid.uuid4().hex, LABEL_OWNER: Owner.this_process().as_label()}
     parent = await _parent_bounds(engine, settings)
     name_prefix = f"sandbox-orch-probe-{labels[LABEL_INSTANCE][:12]}"
@@ -93,10 +112,33 @@ async def probe_runner(engine: Engine, settings: Settings, runtime: Runtime) -> 
     make_spec = (
         _pool_settings(settings, {runtime.name: runtime}, labels, parent).shelves[runtime.name].make_spec
     )
-    container = await backend.launch(make_spec(None), ready_within_seconds=settings.ready_within_seconds)
-    await container.destroy()
-    await backend.close()
-    return container.runner_version
+    spec = make_spec(None)
+    container = await backend.launch(spec, ready_within_seconds=settings.ready_within_seconds)
+    try:
+        yield spec, container
+    finally:
+        await container.destroy()
+        await backend.close()
+
+
+async def host_needs(engine: Engine, settings: Settings) -> HostNeeds:
+    """What the settings ask of a host. Raises EngineUnavailable."""
+    parent = await _parent_bounds(engine, settings)
+    classes = [make_spec(None) for make_spec in _makers(settings)]
+    return HostNeeds(
+        container_runtime=settings.container_runtime,
+        containers_maximum=settings.containers_maximum,
+        container_bytes=max(spec.memory_bytes for spec in classes),
+        jobs_memory_bytes=parent.memory_bytes if parent else None,
+        jobs_processes=settings.jobs_processes,
+        uid_first=settings.uid_first,
+        uid_count=settings.uid_count,
+    )
+
+
+def _makers(settings: Settings) -> list[Callable[[Limits | None], ContainerSpec]]:
+    shelves = _pool_settings(settings, runtimes_on_offer(settings), {}).shelves
+    return [shelf.make_spec for shelf in shelves.values()]
 
 
 def default_limits(settings: Settings) -> Limits:

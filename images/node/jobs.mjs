@@ -43,7 +43,7 @@ class Job {
   // ── Streams ─────────────────────────────────────────────────────────────────────────────────────────────────────
   wrote(stream, text) {
     if (this.answered) return;
-    this.forward(stream, this.streams[stream].take(text, performance.now()));
+    this.forward(stream, this.streams[stream].take(text));
     if (this.streams[stream].hasTail) this.tailTimer ??= setTimeout(() => this.forwardTails(), TAIL_EVERY_MS);
     if (this.flushing) return;
     this.flushing = true;
@@ -65,8 +65,7 @@ class Job {
   forwardTails() {
     this.tailTimer = null;
     if (this.answered) return;
-    const now = performance.now();
-    for (const name of ['stdout', 'stderr']) this.forward(name, this.streams[name].takeTail(now));
+    for (const name of ['stdout', 'stderr']) this.forward(name, this.streams[name].takeTail());
     this.flush();
   }
 
@@ -80,7 +79,7 @@ class Job {
   // ── The one answer ──────────────────────────────────────────────────────────────────────────────────────────────
   answer(how, fields) {
     if (this.answered) return;
-    for (const name of ['stdout', 'stderr']) this.forward(name, this.streams[name].takeTail(0));
+    for (const name of ['stdout', 'stderr']) this.forward(name, this.streams[name].takeTail());
     this.answered = true;
     clearTimeout(this.tailTimer);
     clearInterval(this.memoryWatch);

@@ -15,10 +15,9 @@ import { FunctionJob, ProgramJob } from './jobs.mjs';
 
 const DEFAULT_MEMORY_BYTES = 16 * 1024 * 1024; // Limits.memory_bytes: what a prepared isolate is made for
 const EXIT_UNEXPECTED = 70;
-const REHEARSALS = 30;
-
+const REHEARSALS = 30; // enough for the engine to know the types that pass through
 const READ_BYTES = 65_536;
-const ATTEND_AFTER_MS = 3;
+const ATTEND_AFTER_MS = 3; // a new Socket in the first moment would cost a short job half its time
 const STOP_WITHIN_MS = 200;
 
 const writer = new FrameWriter(1);
@@ -53,7 +52,7 @@ function serve(message, warm, frames) {
 }
 
 // ── Warming ───────────────────────────────────────────────────────────────────────────────────────────────────────
-/** Small jobs through every step, in an isolate that is thrown away: then the engine has compiled this process's code. */
+/** Small jobs of ours through every step, in an isolate that is thrown away: then this process's own code is compiled. */
 async function rehearse() {
   const stage = new TenantIsolate(DEFAULT_MEMORY_BYTES);
   const frame = encodeFrame({
@@ -83,7 +82,7 @@ function ready() {
 // ── Listening ─────────────────────────────────────────────────────────────────────────────────────────────────────
 /**
  * Until the job comes there is nothing else to do, so this thread waits in `read` itself: no poll, no stream in between.
- * False where a read would not wait (a descriptor that somebody else made non-blocking).
+ * Returns when a job is served, or where a read would not wait (somebody else made the descriptor non-blocking).
  */
 function awaitJob() {
   while (tenant === null) {

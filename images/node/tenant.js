@@ -18,8 +18,8 @@
   const { stringify } = js;
 
   // ── Streams ─────────────────────────────────────────────────────────────────────────────────────────────────────
-  const PIECE = 32_768; // characters in one message
-  const UNACKNOWLEDGED = 131_072; // characters on their way before the tenant has to wait for the writer
+  const PIECE = 8192; // characters in one message
+  const UNACKNOWLEDGED = 65_536; // characters on their way before the tenant has to wait for the writer
   let underway = 0;
 
   /** Hands `line` out in pieces. A flood waits for the writer every so often, so what is under way stays bounded. */

@@ -17,7 +17,14 @@ from typing import Protocol
 from orchestrator.backends.base import Counters
 from orchestrator.domain.limits import KIB
 
-__all__ = ("Cgroup", "ParentBounds", "find_cgroup", "remove_empty_parent")
+__all__ = (
+    "Cgroup",
+    "LimitsInForce",
+    "ParentBounds",
+    "find_cgroup",
+    "limits_in_force",
+    "remove_empty_parent",
+)
 
 _MOST = 64 * KIB
 _UNIFIED = ""
@@ -31,6 +38,16 @@ class ParentBounds:
     """The last part of the parent's path."""
     memory_bytes: int
     pids: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsInForce:
+    """A container's limits by the kernel's files. None: unlimited, or the file is not there."""
+
+    memory_bytes: int | None
+    memory_and_swap_bytes: int | None
+    pids: int | None
+    cpus: float | None
 
 
 class Cgroup(Protocol):
@@ -61,20 +78,50 @@ def find_cgroup(pid: int, container_id: str) -> Cgroup | None:
 
     The check by id guards against a pid of another namespace: its number means another process here.
     """
-    paths = _controller_paths(pid)
-    if not paths or not any(container_id in path for path in paths.values()):
-        return None
-    mounts = _controller_mounts()
-    folders = {
-        controller: Path(mounts[controller] + path)
-        for controller, path in paths.items()
-        if controller in mounts
-    }
+    folders = _folders(pid, container_id)
     if {"memory", "cpuacct", "pids"} <= folders.keys():
         return _V1(memory=folders["memory"], cpuacct=folders["cpuacct"], pids=folders["pids"])
     if _UNIFIED in folders and (folders[_UNIFIED] / "memory.current").exists():
         return _V2(folders[_UNIFIED])
     return None
+
+
+def limits_in_force(pid: int, container_id: str) -> LimitsInForce | None:
+    """The limits that the kernel keeps for a container; None where the host's files are out of reach."""
+    folders = _folders(pid, container_id)
+    if {"memory", "pids", "cpu"} <= folders.keys():
+        memory, cpu = folders["memory"], folders["cpu"]
+        quota, period = _number(cpu / "cpu.cfs_quota_us"), _number(cpu / "cpu.cfs_period_us")
+        return LimitsInForce(
+            memory_bytes=_number(memory / "memory.limit_in_bytes"),
+            memory_and_swap_bytes=_number(memory / "memory.memsw.limit_in_bytes"),
+            pids=_number(folders["pids"] / "pids.max"),
+            cpus=quota / period if quota and period else None,
+        )
+    if _UNIFIED not in folders:
+        return None
+    folder = folders[_UNIFIED]
+    most, swap = _number(folder / "memory.max"), _number(folder / "memory.swap.max")
+    share = [int(part) for part in _read_text(folder / "cpu.max").split() if part.isdigit()]
+    return LimitsInForce(
+        memory_bytes=most,
+        memory_and_swap_bytes=None if most is None or swap is None else most + swap,
+        pids=_number(folder / "pids.max"),
+        cpus=share[0] / share[1] if len(share) == 2 else None,  # noqa: PLR2004 - quota and period
+    )
+
+
+def _folders(pid: int, container_id: str) -> dict[str, Path]:
+    """Controller name (empty: the unified hierarchy) to the container's folder; nothing unless it is its."""
+    paths = _controller_paths(pid)
+    if not any(container_id in path for path in paths.values()):
+        return {}
+    mounts = _controller_mounts()
+    return {
+        controller: Path(mounts[controller] + path)
+        for controller, path in paths.items()
+        if controller in mounts
+    }
 
 
 def _controller_paths(pid: int) -> dict[str, str]:

@@ -44,7 +44,11 @@ class RunnerChannel(asyncio.Protocol):
     async def adopt(cls, stream: ExecStream) -> RunnerChannel:
         """Take over the connection of an `exec`."""
         loop = asyncio.get_running_loop()
-        _, channel = await loop.connect_accepted_socket(cls, stream.socket)
+        try:
+            _, channel = await loop.connect_accepted_socket(cls, stream.socket)
+        except BaseException:
+            stream.socket.close()
+            raise
         if stream.early:
             channel.data_received(stream.early)
         return channel

@@ -37,6 +37,7 @@ __all__ = ("Engine", "EngineSettings", "ExecStream")
 
 _T = TypeVar("_T")
 
+DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 MAX_ERROR_TEXT = 500
 """The engine's messages can be tens of kilobytes (SECURITY-NOTES, M15)."""
 
@@ -87,10 +88,20 @@ class Engine:
 
     # -- the engine itself ------------------------------------------------------------------------
 
-    async def info(self) -> EngineInfo:
-        """What the engine says of itself."""
+    @property
+    def address(self) -> str:
+        """Where it was looked for: `unix:///…` or `tcp://…`."""
+        return self._settings.url or os.environ.get("DOCKER_HOST") or DEFAULT_ADDRESS
+
+    async def describe(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the engine says of itself and of its versions, in the API's own words."""
         facts = await self._call("info", "", self._client.info, again=True)
         version = await self._call("version", "", self._client.version, again=True)
+        return dict(facts), dict(version)
+
+    async def info(self) -> EngineInfo:
+        """What the engine says of itself."""
+        facts, version = await self.describe()
         return EngineInfo(
             name=str(facts.get("Name", "")),
             version=str(version.get("Version", "")),
@@ -129,7 +140,8 @@ class Engine:
             self._client.exec_create, container, list(argv), stdin=True, user=user, workdir=workdir
         )
         exec_id = str((await self._call("exec", container, make))["Id"])
-        stream = await self._call("attach", container, partial(self._hijack, exec_id))
+        hijack = partial(self._hijack, exec_id)
+        stream = await self._call("attach", container, hijack, discard=lambda stream: stream.socket.close())
         return exec_id, stream
 
     def _hijack(self, exec_id: str) -> ExecStream:
@@ -270,11 +282,13 @@ class Engine:
         *,
         again: bool = False,
         not_found: type[BackendError] = ContainerGone,
+        discard: Callable[[_T], None] | None = None,
     ) -> _T:
         """Run one blocking SDK call in our threads; `again` marks those that may be repeated safely.
 
         A cancelled caller still waits for its call, since a thread cannot be stopped: so an undo that
-        follows sees everything the call did. The SDK's own time limit bounds that wait.
+        follows sees everything the call did. The SDK's own time limit bounds that wait. `discard` is then
+        given the result that nobody takes.
         """
         attempt = partial(_with_our_errors, step, container, function, not_found)
         if again:
@@ -284,7 +298,9 @@ class Engine:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             with suppress(BackendError):
-                await future
+                untaken = await future
+                if discard is not None:
+                    discard(untaken)
             raise
 
 

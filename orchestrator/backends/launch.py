@@ -87,7 +87,9 @@ class DockerBackend:
             undo.callback(channel.close)
             ready = await self._hear_ready(channel, container_id, ready_within_seconds)
             _require_hardened(spec, facts, ready)
-            container = DockerContainer.of(self._engine, channel, exec_id, facts, ready, spec)
+            container = DockerContainer.of(
+                self._engine, channel, exec_id=exec_id, facts=facts, ready=ready, spec=spec
+            )
             self._bound_parent(container)
             container.watch_init()
             undo.pop_all()
@@ -141,6 +143,7 @@ class DockerContainer:
         cls,
         engine: Engine,
         channel: RunnerChannel,
+        *,
         exec_id: str,
         facts: dict[str, object],
         ready: dict[str, object],
@@ -226,7 +229,7 @@ class DockerContainer:
         return Exit(container_running=running, exit_code=code, counters=counters)
 
     async def _last_counters(self) -> Counters:
-        """Of a dead container, whose cgroup was perhaps gone before it could be read: then by the engine's word."""
+        """Of a dead container. Its cgroup may be gone unread: then by the engine's word."""
         counters = await self.counters()
         if counters.oom_kills or not (await self._engine.inspect(self.id))["State"].get("OOMKilled"):
             return counters

@@ -10,7 +10,9 @@ from typing import Any, NoReturn
 import click
 
 from orchestrator import __version__
+from orchestrator.cli.attack import attack
 from orchestrator.cli.bench import bench
+from orchestrator.cli.doctor import doctor
 from orchestrator.cli.exit_codes import ExitCode, exit_code_of_error
 from orchestrator.cli.images import images
 from orchestrator.cli.run import run
@@ -33,9 +35,11 @@ def cli(context: click.Context, docker_url: str | None, verbose: int) -> None:
     \b
     First steps:
       sandbox-orch images build              make the images (once; some minutes)
+      sandbox-orch doctor                    is this machine fit for it?
       sandbox-orch run hello.py              run one file
       echo 'output = input * 2' | sandbox-orch run - --runtime node --input 21
       sandbox-orch bench warm                measure this machine
+      sandbox-orch attack                    try to break out of this machine's containers
 
     \b
     Exit codes:
@@ -53,6 +57,8 @@ def cli(context: click.Context, docker_url: str | None, verbose: int) -> None:
 cli.add_command(run)
 cli.add_command(images)
 cli.add_command(bench)
+cli.add_command(doctor)
+cli.add_command(attack)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

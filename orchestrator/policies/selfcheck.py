@@ -24,7 +24,7 @@ ROOT_OWNED_TMPFS = ("/dev", "/sys/fs/cgroup")
 """Writable by root alone, and nothing in a container is root."""
 TMPFS_FLAGS = frozenset({"noexec", "nosuid", "nodev"})
 TMPFS_FLAGS_OF_GVISOR = frozenset({"noexec"})
-"""All that its kernel shows; a set-uid bit or a device gains nothing there, where no process has a privilege."""
+"""All that its kernel shows; a set-uid bit or a device gains nothing where no process has a privilege."""
 
 
 def find_weaknesses(facts: Mapping[str, str], spec: ContainerSpec) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def find_weaknesses(facts: Mapping[str, str], spec: ContainerSpec) -> tuple[str,
         *(_privileges_in_gvisor(facts) if is_gvisor(spec.container_runtime) else _privileges(facts)),
         *_mounts(facts.get("mountinfo", ""), spec),
         *_resource_limits(facts.get("limits", ""), spec),
-        *_network(facts.get("net_dev", "")),
+        *_network(facts.get("net_dev")),
     )
 
 
@@ -60,10 +60,10 @@ def _privileges(facts: Mapping[str, str]) -> Iterator[str]:
 
 
 def _privileges_in_gvisor(facts: Mapping[str, str]) -> Iterator[str]:
-    """GVisor applies no profile of the engine's inside: its own kernel is the wall, if it really is there."""
+    """No profile of the engine's is applied in gVisor: its kernel is the wall, if it really is there."""
     status = facts.get("status", "")
-    # SECURITY: what is asked less of gVisor is asked less of gVisor's kernel only, never of a runtime that merely
-    # bears its name. Test: tests/unit/test_selfcheck_gvisor.py
+    # SECURITY: less is asked of gVisor's kernel only, never of a runtime that merely bears its name
+    # (tests/unit/test_selfcheck_gvisor.py).
     if not status or _field(status, LINUX_ONLY_FIELD):
         yield "it runs on the host's kernel, although its runtime bears the name of gVisor's"
     yield from _capabilities(status, CAPABILITY_SETS[:-1])
@@ -164,7 +164,10 @@ def _hard_limit(limits: str, name: str) -> int | None:
     return None
 
 
-def _network(net_dev: str) -> Iterator[str]:
+def _network(net_dev: str | None) -> Iterator[str]:
+    if net_dev is None:
+        yield "its network devices are unknown"
+        return
     names = {line.partition(":")[0].strip() for line in net_dev.splitlines() if ":" in line}
     if others := names - {"lo"}:
         yield f"it has network devices: {', '.join(sorted(others))}"

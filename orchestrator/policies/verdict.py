@@ -87,7 +87,7 @@ def judge(facts: Facts) -> Verdict:
             return Verdict(outcome=Outcome.KILLED, error=JobError(name="ProtocolError", message=problem))
         case EndingKind.STREAM_END:
             return _judge_death(facts, facts.ending.exit_code, None)
-        case EndingKind.RESULT:
+        case EndingKind.RESULT:  # pragma: no branch - the last of them
             return _judge_result(facts, facts.ending.frame)
 
 

@@ -147,7 +147,7 @@ class JobRunner:
         """
         if ending.kind is EndingKind.STREAM_END:
             exit_ = await lease.examine()
-            # A runtime with a kernel of its own (gVisor) dies of the job's memory as a whole: the job's own doing.
+            # A runtime with a kernel of its own (gVisor) dies as a whole of the job's memory: its own doing.
             if not exit_.container_running and not exit_.counters.oom_kills:
                 raise ContainerGone("the container vanished under a job", container=lease.container_id)
             return Ending(kind=ending.kind, exit_code=exit_.exit_code), exit_.counters

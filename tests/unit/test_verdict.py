@@ -176,6 +176,40 @@ def test_a_result_of_no_known_kind_is_a_spoiled_protocol(how, mode):
     assert verdict.error.name == "ProtocolError"
 
 
+# -- the disk, by the file system's own count --------------------------------------------------------
+
+
+@pytest.mark.parametrize("payload", [ok_payload(1), ERROR])
+def test_more_disk_than_allowed_is_the_disk_limit_whatever_else(payload):
+    """Where the limit of the file system itself was overstepped, even an output does not count."""
+    used = LIMITS.disk_bytes + 1
+    verdict = judge_frame("returned", payload=payload, disk_used=used)
+    hit = LimitHit(name="disk_bytes", configured=LIMITS.disk_bytes, observed=used)
+    assert limit_of(verdict) == (Outcome.DISK_LIMIT, hit)
+
+
+@pytest.mark.parametrize(
+    ("frame", "outcome"),
+    [
+        ({"how": "returned", "payload": ERROR}, Outcome.DISK_LIMIT),
+        ({"how": "signalled", "signal": 7}, Outcome.DISK_LIMIT),
+        ({"how": "returned", "payload": ok_payload(1)}, Outcome.SUCCEEDED),
+        ({"how": "memory_limit"}, Outcome.MEMORY_LIMIT),
+    ],
+)
+def test_a_full_disk_explains_a_failure_and_nothing_else(frame, outcome):
+    """Just full is the limit only where the code failed by itself; its own error is kept."""
+    verdict = judge_frame(**frame, disk_used=LIMITS.disk_bytes)
+    assert verdict.outcome is outcome
+    assert frame.get("payload") != ERROR or (verdict.error is not None and verdict.error.name == "E")
+
+
+@pytest.mark.parametrize("used", [None, True, "9", 0, 1000])
+def test_a_disk_with_room_left_explains_nothing(used):
+    """Nor does a figure that is none."""
+    assert judge_frame("returned", payload=ERROR, disk_used=used).outcome is Outcome.ERROR
+
+
 # -- program mode -----------------------------------------------------------------------------------------
 
 

@@ -1,13 +1,7 @@
 # expect: error:ValueError
 # after: slot-fresh; patching everything the runner might call after user code does not hide the failure
-import builtins
-import io
-import json
-import os
-import sys
-import threading
-import traceback
-
+# program: error; it took the exception hook away, so its trace is its own affair; the exit code is not
+import builtins, io, json, os, sys, threading, traceback
 fake = json.dumps({"status": "ok", "output": "FORGED"})
 json.dumps = lambda *a, **k: fake
 json.dump = lambda o, f, *a, **k: f.write(fake)

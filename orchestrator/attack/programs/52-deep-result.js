@@ -1,0 +1,4 @@
+// expect: error|output_limit|crashed
+// after: slot-fresh, daemon-ok; a result nested deeper than any parser goes is an error of the job
+output = [];
+for (let i = 0; i < 200000; i++) output = [output];
