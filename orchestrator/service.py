@@ -18,7 +18,7 @@ from orchestrator.domain.runtime import Runtime
 from orchestrator.pool.pool import PoolStatistics, WarmPool
 from orchestrator.scheduler.run import Job, JobRunner
 
-__all__ = ("Orchestrator", "ServiceSettings")
+__all__ = ("Orchestrator", "ServiceSettings", "require_possible")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,7 @@ class Orchestrator:
         if spec.mode not in runtime.modes:
             raise InvalidJob("mode", f"{runtime.name} offers {', '.join(runtime.modes)}, not {spec.mode}")
         limits = spec.limits or self._settings.default_limits
-        if excess := limits.exceeding(runtime.maximum):
-            name, asked, allowed = excess
-            raise InvalidJob(f"limits.{name}", f"{asked} is above this host's maximum of {allowed}")
+        require_possible(limits, runtime)
         now = asyncio.get_running_loop().time()
         return Job(
             id=uuid.uuid4().hex,
@@ -109,3 +107,10 @@ class Orchestrator:
             accepted_at=now,
             validate_ms=(time.perf_counter() - began) * 1000,
         )
+
+
+def require_possible(limits: Limits, runtime: Runtime) -> None:
+    """Raise InvalidJob, naming the limit, where one is above what `runtime` can ever give."""
+    if excess := limits.exceeding(runtime.maximum):
+        name, asked, allowed = excess
+        raise InvalidJob(f"limits.{name}", f"{asked} is above this host's maximum of {allowed}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ MOST_DESCRIPTORS_MORE = 24
 """Connections to the engine come and go; what a job leaked would grow with the number of jobs."""
 MOST_MEMORY_MORE_BYTES = 96 * 1024 * 1024
 CGROUP_LEVELS = 3
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 LISTENING = "0A"
 CORE_FOLDERS = (".", "/", "/var/crash", "/var/lib/systemd/coredump", "/var/core")
 PRECIOUS_FILES = (
@@ -112,7 +114,7 @@ class Witness:
             if _now() > deadline:
                 return (
                     *left,
-                    *(f"process {stray.pid} of uid {stray.uid} in no container" for stray in strays),
+                    *(f"process {stray.pid} of uid {stray.uid} is left" for stray in strays),
                 )
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
@@ -124,18 +126,19 @@ class Witness:
             return (f"the engine does not answer: {error or 'too slow'}",), set()
         if container_id in alive:
             return (f"container {container_id[:12]} is still on the engine",), set()
-        return await asyncio.to_thread(self._look_at_files, container_id, alive)
+        return await asyncio.to_thread(self._look_at_files, container_id)
 
-    def _look_at_files(self, container_id: str, alive: set[str]) -> tuple[tuple[str, ...], set[_Process]]:
-        processes = [process for process in _processes() if self._is_suspect(process, container_id)]
-        # A container that has just been made may not have been on the list yet: only who stays is a stray.
-        strays = {process for process in processes if not any(known in process.cgroup for known in alive)}
+    def _look_at_files(self, container_id: str) -> tuple[tuple[str, ...], set[_Process]]:
+        strays = {process for process in _processes() if self._is_stray(process, container_id)}
         left = [f"cgroup {path}" for path in _cgroups_of(container_id)]
         left += [f"folder {path}" for path in _folders_of(container_id)]
         return tuple(left), strays
 
-    def _is_suspect(self, process: _Process, container_id: str) -> bool:
-        return process.uid in self._uids or container_id in process.cgroup
+    def _is_stray(self, process: _Process, container_id: str) -> bool:
+        """Of the container, or of a job's uid and in no container at all: others' containers are their own."""
+        if container_id in process.cgroup:
+            return True
+        return process.uid in self._uids and _CONTAINER_ID.search(process.cgroup) is None
 
     async def _containers(self, owner: str = "") -> set[str]:
         """Of one owner, else of every orchestrator on this engine: others' jobs are nobody's strays."""

@@ -79,6 +79,8 @@ def find_cgroup(pid: int, container_id: str) -> Cgroup | None:
     The check by id guards against a pid of another namespace: its number means another process here.
     """
     folders = _folders(pid, container_id)
+    # In a cgroup namespace of another root the paths mean nothing here.
+    folders = {controller: folder for controller, folder in folders.items() if folder.is_dir()}
     if {"memory", "cpuacct", "pids"} <= folders.keys():
         return _V1(memory=folders["memory"], cpuacct=folders["cpuacct"], pids=folders["pids"])
     if _UNIFIED in folders and (folders[_UNIFIED] / "memory.current").exists():

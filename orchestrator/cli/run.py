@@ -20,6 +20,7 @@ from orchestrator.domain.job import MAX_CODE_BYTES, MAX_INPUT_BYTES, JobSpec, Mo
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import JobResult
 from orchestrator.domain.runtime import Runtime
+from orchestrator.service import require_possible
 from orchestrator.wire import result_to_wire
 
 __all__ = ("run",)
@@ -92,17 +93,19 @@ async def _run_once(settings: Settings, spec: JobSpec) -> JobResult:
 
 
 def _spec_of(options: _Options, settings: Settings) -> JobSpec:
-    runtimes = runtimes_on_offer(settings)
+    runtime = _runtime_of(options, runtimes_on_offer(settings))
+    limits = _limits_of(options.limits, default_limits(settings))
+    require_possible(limits, runtime)
     return JobSpec(
-        runtime=_runtime_of(options, runtimes).name,
+        runtime=runtime.name,
         code=_read_text("FILE", options.file, MAX_CODE_BYTES),
         mode=Mode.PROGRAM if options.program else Mode.FUNCTION,
         input_json=_input_of(options.input),
         entrypoint=options.entrypoint,
         stdin=_stdin_of(options.stdin),
         args=options.args,
-        files={Path(path).name: _read_bytes("--file", path, MAX_INPUT_BYTES) for path in options.files},
-        limits=_limits_of(options.limits, default_limits(settings)),
+        files=_files_of(options.files),
+        limits=limits,
     )
 
 
@@ -138,6 +141,15 @@ def _stdin_of(text: str | None) -> str:
     if text is None:
         return ""
     return _read_text("--stdin", text, MAX_INPUT_BYTES) if text == "-" or _is_file(text) else text
+
+
+def _files_of(paths: tuple[str, ...]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for path in paths:
+        if (name := Path(path).name) in files:
+            raise InvalidJob("--file", f"two of the files are called {name!r}")
+        files[name] = _read_bytes("--file", path, MAX_INPUT_BYTES)
+    return files
 
 
 def _limits_of(pairs: tuple[str, ...], defaults: Limits) -> Limits:

@@ -23,6 +23,8 @@ What a *tenant's code* does wrong is never an exception: it is an `Outcome` insi
         └── IllegalTransition   a state change that the tables do not allow
 """
 
+ENGINE_ID_LENGTH = 64
+
 
 class OrchestratorError(Exception):
     """Base of all errors raised on purpose by this package."""
@@ -80,7 +82,8 @@ class BackendError(OrchestratorError):
     """
 
     def __init__(self, message: str, *, step: str = "", container: str = "") -> None:
-        where = " ".join(part for part in (step, container[:12]) if part)
+        name = container[:12] if len(container) == ENGINE_ID_LENGTH else container[:80]
+        where = " ".join(part for part in (step, name) if part)
         super().__init__(f"{where}: {message}" if where else message)
         self.step = step
         self.container = container

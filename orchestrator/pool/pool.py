@@ -18,7 +18,7 @@ from functools import partial
 
 from orchestrator.backends.base import Backend, LiveContainer
 from orchestrator.domain.container import ContainerRecord, ContainerSpec, ContainerState
-from orchestrator.domain.errors import BackendError, PoolClosed, PoolTimeout
+from orchestrator.domain.errors import BackendError, InternalError, OrchestratorError, PoolClosed, PoolTimeout
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.transitions import CONTAINER_TRANSITIONS, change_state
 from orchestrator.policies.supply import (
@@ -120,7 +120,23 @@ async def open_pool(
         yield pool
     finally:
         await pool.close()
-        await running
+        await _until_done(running)
+
+
+async def _until_done(running: asyncio.Task[None]) -> None:
+    """Wait for the last removal, also when cancelled meanwhile: half a clean-up leaves containers behind.
+
+    The engine's time limits bound the wait.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    running.result()
 
 
 class WarmPool:
@@ -344,10 +360,10 @@ class WarmPool:
         self, container: _Container, limits: Limits | None, waiter: Waiter[_Container] | None
     ) -> None:
         record = container.record
-        spec = self._shelves[record.runtime].settings.make_spec(limits)
         try:
+            spec = self._shelves[record.runtime].settings.make_spec(limits)
             live = await self._backend.launch(spec, ready_within_seconds=self._settings.ready_within_seconds)
-        except BackendError as error:
+        except Exception as error:  # noqa: BLE001 - a bug in making one container must not end the pool
             self._drop_unmade(container)
             self._note_failure(record.runtime, error, waiter)
             return
@@ -370,14 +386,14 @@ class WarmPool:
         del self._containers[container.number]
         self._changed.set()
 
-    def _note_failure(self, runtime: str, error: BackendError, waiter: Waiter[_Container] | None) -> None:
+    def _note_failure(self, runtime: str, error: Exception, waiter: Waiter[_Container] | None) -> None:
         self._failures_in_a_row += 1
-        self._last_failure = str(error)
+        self._last_failure = str(error) or type(error).__name__
         pause = plan_backoff_seconds(self._failures_in_a_row, self._random.random())
         self._not_before = asyncio.get_running_loop().time() + pause
         self._telemetry.create_failed(runtime, error, retry_in_seconds=pause)
         if waiter is not None:
-            waiter.fail(error)
+            waiter.fail(error if isinstance(error, OrchestratorError) else InternalError(repr(error)))
 
     # -- retiring -----------------------------------------------------------------------------------
 

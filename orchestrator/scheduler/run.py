@@ -24,6 +24,7 @@ from orchestrator.domain.errors import (
     ContainerGone,
     EngineUnavailable,
     InternalError,
+    InvalidJob,
     PoolTimeout,
     ProtocolError,
 )
@@ -73,40 +74,42 @@ class JobRunner:
     async def run(self, job: Job) -> JobResult:
         """The job's one result. Whatever goes wrong on our side is INTERNAL_ERROR, or the job is run again.
 
-        A job has no network and leaves nothing behind, so running it again is safe.
+        A job has no network and leaves nothing behind, so running it again is safe. Raises InvalidJob
+        where all parts of the job together are more than a frame can carry.
         """
+        frame = job_frame(job)
         try:
-            result = await self._run_once(job, attempt=1)
+            result = await self._run_once(job, frame, attempt=1)
         except INFRASTRUCTURE_FAILED as error:
             self.telemetry.job_rerun(job.id, 1, error)
-            result = await self._run_again(job)
+            result = await self._run_again(job, frame)
         except PoolTimeout as error:
             result = _unstarted(job, Outcome.EXPIRED, error, attempts=1)
-        except BackendError as error:
+        except (BackendError, InternalError) as error:
             result = _unstarted(job, Outcome.INTERNAL_ERROR, error, attempts=1)
         self.telemetry.job_finished(job.spec.runtime, result)
         return result
 
-    async def _run_again(self, job: Job) -> JobResult:
+    async def _run_again(self, job: Job, frame: bytes) -> JobResult:
         """Up to MAX_ATTEMPTS in all, each on a fresh container, with back-off."""
         number = 1
         try:
             async for attempt in self._retrying(job):
                 with attempt:
                     number = 1 + attempt.retry_state.attempt_number
-                    return await self._run_once(job, number)
+                    return await self._run_once(job, frame, number)
         except PoolTimeout as error:
             return _unstarted(job, Outcome.EXPIRED, error, number)
-        except BackendError as error:
+        except (BackendError, InternalError) as error:
             return _unstarted(job, Outcome.INTERNAL_ERROR, error, number)
         raise InternalError("a job was neither run again nor given up")
 
-    async def _run_once(self, job: Job, attempt: int) -> JobResult:
+    async def _run_once(self, job: Job, frame: bytes, attempt: int) -> JobResult:
         measure = job.limits if job.made_to_measure else None
         async with self.pool.lease(job.spec.runtime, made_to_measure=measure, deadline=job.start_by) as lease:
             leased_at = _now()
             transcript = Transcript(most_bytes=job.limits.output_bytes)
-            lease.inject(job_frame(job), job.limits)
+            lease.inject(frame, job.limits)
             ending = await self._wait(lease, job, transcript, leased_at)
             ended_at = _now()
             ending, counters = await self._kill_and_count(lease, ending)
@@ -153,8 +156,15 @@ class JobRunner:
             return Ending(kind=ending.kind, exit_code=exit_.exit_code), exit_.counters
         counters = await lease.counters()
         if ending.kind is not EndingKind.RESULT:
-            await lease.kill()
+            await self._kill(lease)
         return ending, counters
+
+    async def _kill(self, lease: Lease) -> None:
+        try:
+            await lease.kill()
+        except BackendError as error:
+            # How the job ended is known all the same; leaving the lease tries again until the container is gone.
+            self.telemetry.remove_failed(lease.container_id, error)
 
     # -- collect ------------------------------------------------------------------------------------
 
@@ -217,30 +227,34 @@ async def _listen(lease: Lease, job: Job, transcript: Transcript) -> Ending:
 
 
 def job_frame(job: Job) -> bytes:
-    """The one frame that carries a job to its runner; see `docs/protocol.md`."""
-    spec, limits = job.spec, job.limits
-    return encode_frame(
-        {
-            "type": "job",
-            "job": job.id,
-            "mode": spec.mode,
-            "code": spec.code,
-            "input": spec.input_json,
-            "entrypoint": spec.entrypoint,
-            "allowed_globals": spec.allowed_globals,
-            "stdin": spec.stdin,
-            "args": spec.args,
-            "files": {name: base64.b64encode(data).decode() for name, data in spec.files.items()},
-            "limits": {
-                "wall_time_ms": limits.wall_time_ms,
-                "cpu_time_ms": limits.cpu_time_ms,
-                "memory_bytes": limits.memory_bytes,
-                "output_bytes": limits.output_bytes,
-                "processes": limits.processes,
-                "disk_bytes": limits.disk_bytes,
-            },
-        }
-    )
+    """The one frame that carries a job to its runner; see `docs/protocol.md`. Raises InvalidJob."""
+    try:
+        return encode_frame(_job_fields(job.spec, job.id, job.limits))
+    except ValueError as error:
+        raise InvalidJob("code", f"code, input, stdin and files together: {error}") from None
+
+
+def _job_fields(spec: JobSpec, job_id: str, limits: Limits) -> dict[str, object]:
+    return {
+        "type": "job",
+        "job": job_id,
+        "mode": spec.mode,
+        "code": spec.code,
+        "input": spec.input_json,
+        "entrypoint": spec.entrypoint,
+        "allowed_globals": spec.allowed_globals,
+        "stdin": spec.stdin,
+        "args": spec.args,
+        "files": {name: base64.b64encode(data).decode() for name, data in spec.files.items()},
+        "limits": {
+            "wall_time_ms": limits.wall_time_ms,
+            "cpu_time_ms": limits.cpu_time_ms,
+            "memory_bytes": limits.memory_bytes,
+            "output_bytes": limits.output_bytes,
+            "processes": limits.processes,
+            "disk_bytes": limits.disk_bytes,
+        },
+    }
 
 
 def _unstarted(job: Job, outcome: Outcome, error: Exception, attempts: int) -> JobResult:

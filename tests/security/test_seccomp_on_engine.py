@@ -92,7 +92,14 @@ async def ask(engine, image, profile, calls):
 
 def harmless_calls(names):
     """One call for each name that gets past the argument rules, and that the kernel then refuses or makes in vain."""
-    first_values = {"clone": 0x10000, "fcntl": 3, "ioctl": 0x5401, "prctl": 15, "prlimit64": 0, "socketpair": 1}
+    first_values = {
+        "clone": 0x10000,
+        "fcntl": 3,
+        "ioctl": 0x5401,
+        "prctl": 15,
+        "prlimit64": 0,
+        "socketpair": 1,
+    }
     for name in sorted(names - NOT_FOR_TRYING):
         around = AROUND.get(name, NOWHERE)
         yield name, tuple(first_values[name] if one is None else one for one in around)
@@ -111,7 +118,9 @@ async def test_every_allowed_name_reaches_the_kernel(engine, probe_image, name):
     """No name is allowed in the file and refused in force."""
     rules = Rules.named(name)
     calls = [call for call in harmless_calls(rules.allowed) if rules.answer(*call) == 0]
-    assert len(calls) >= len(rules.allowed - NOT_FOR_TRYING) - 1  # node has no PR_SET_… of python's, nor the reverse
+    assert (
+        len(calls) >= len(rules.allowed - NOT_FOR_TRYING) - 1
+    )  # node has no PR_SET_… of python's, nor the reverse
     answers = await ask(engine, probe_image, name, calls)
     assert [call for (call, _), errno in zip(calls, answers, strict=True) if errno == EPERM] == []
 
@@ -159,13 +168,19 @@ async def test_other_abis_of_the_same_kernel_are_closed(engine, probe_image, nam
 
 def with_values(call, values):
     """The arguments of a trial of `call`, where `values` are those in question by index."""
-    return tuple(values.get(index, one) if one is None or index in values else one for index, one in enumerate(AROUND[call]))
+    return tuple(
+        values.get(index, one) if one is None or index in values else one
+        for index, one in enumerate(AROUND[call])
+    )
 
 
 def allowed_trials(rules):
     for call, group in rules.conditional.items():
         for rule in group:
-            values = {one.index: one.value_two if one.op.endswith("MASKED_EQ") else one.value for one in rule.conditions}
+            values = {
+                one.index: one.value_two if one.op.endswith("MASKED_EQ") else one.value
+                for one in rule.conditions
+            }
             yield call, with_values(call, values)
 
 
@@ -173,10 +188,15 @@ def altered_trials(rules):
     """Each rule with one of its values changed: neighbours, single bits, and bits above the 32 the kernel looks at."""
     for call, group in rules.conditional.items():
         for rule in group:
-            values = {one.index: one.value_two if one.op.endswith("MASKED_EQ") else one.value for one in rule.conditions}
+            values = {
+                one.index: one.value_two if one.op.endswith("MASKED_EQ") else one.value
+                for one in rule.conditions
+            }
             for index, value in values.items():
                 bits = (1 << bit for bit in range(33)) if call == "clone" else (1, 2, 8, 0x4000, 1 << 32)
-                changed = {NO_SUCH_PROCESS} if call == "prlimit64" else {value ^ bit for bit in bits} | {value + 1}
+                changed = (
+                    {NO_SUCH_PROCESS} if call == "prlimit64" else {value ^ bit for bit in bits} | {value + 1}
+                )
                 for other in sorted(changed):
                     trial = with_values(call, values | {index: other})
                     if rules.answer(call, tuple(0 if one == "m" else one for one in trial)):
@@ -270,7 +290,10 @@ for number, arguments in input:
 async def test_the_profile_alone_refuses(engine, probe_image, name, family):
     """A real attempt of each kind, from a process that has the container's profile and nothing else."""
     rules = Rules.named(name)
-    expected = [rules.answer(call, tuple(0 if one == "m" else one for one in values)) for call, values in ATTEMPTS[family]]
+    expected = [
+        rules.answer(call, tuple(0 if one == "m" else one for one in values))
+        for call, values in ATTEMPTS[family]
+    ]
     assert 0 not in expected
     assert await ask(engine, probe_image, name, ATTEMPTS[family]) == expected
 
@@ -280,7 +303,9 @@ async def test_a_whole_job_is_refused(orchestrator, family):
     """The same attempts from a tenant's own code."""
     attempts = json.dumps([(NUMBERS[call], arguments) for call, arguments in ATTEMPTS[family]])
     limits = Limits(wall_time_ms=10_000, cpu_time_ms=10_000)
-    result = await orchestrator.execute(JobSpec(runtime="python", code=IN_A_JOB, input_json=attempts, limits=limits))
+    result = await orchestrator.execute(
+        JobSpec(runtime="python", code=IN_A_JOB, input_json=attempts, limits=limits)
+    )
     assert result.outcome is Outcome.SUCCEEDED, result.error
     assert len(result.output) == len(ATTEMPTS[family])
     assert set(result.output) <= {EPERM, ENOSYS, 25, 95, 97}
@@ -323,7 +348,9 @@ async def test_a_receipt_names_the_profile_in_force(orchestrator, runtime):
     assert result.container.profile_digest == load_profile(RUNTIMES[runtime].seccomp_profile).digest
 
 
-START_A_THREAD = "import _thread as t; l = t.allocate_lock(); l.acquire(); t.start_new_thread(l.release, ()); l.acquire()"
+START_A_THREAD = (
+    "import _thread as t; l = t.allocate_lock(); l.acquire(); t.start_new_thread(l.release, ()); l.acquire()"
+)
 
 
 async def test_a_thousand_starts_of_python_and_none_dies(engine):
@@ -341,7 +368,9 @@ print("all of them")
 
     async def start_half():
         async with confined(engine, load_profile("python").json_text) as container:
-            return await container.run("/usr/bin/python3.13", "-I", "-S", "-B", "-c", code, within_seconds=300)
+            return await container.run(
+                "/usr/bin/python3.13", "-I", "-S", "-B", "-c", code, within_seconds=300
+            )
 
     for ended in await asyncio.gather(start_half(), start_half()):
         assert (ended.stdout, ended.stderr, ended.code) == ("all of them\n", "", 0)
@@ -385,11 +414,24 @@ async def test_debians_own_tests_of_cpython_pass(engine):
     Some 30 s on two idle CPUs.
     """
     image = await ensure_image(engine, "testsuite")
-    ignored = [part for patterns in LEFT_OUT.values() for pattern in patterns.split() for part in ("-i", pattern)]
+    ignored = [
+        part for patterns in LEFT_OUT.values() for pattern in patterns.split() for part in ("-i", pattern)
+    ]
     profile = load_profile("python").json_text
 
     async def run(modules):
-        argv = ("/usr/bin/python3.13", "-B", "-m", "test", "-u", "none", "--tempdir", "/tmp", *ignored, *modules.split())
+        argv = (
+            "/usr/bin/python3.13",
+            "-B",
+            "-m",
+            "test",
+            "-u",
+            "none",
+            "--tempdir",
+            "/tmp",
+            *ignored,
+            *modules.split(),
+        )
         async with confined(engine, profile, image=image, memory_bytes=1024 * MIB, pids=64) as container:
             return await container.run(*argv, within_seconds=300)
 

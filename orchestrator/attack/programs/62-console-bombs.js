@@ -10,7 +10,7 @@ const trap = new Proxy(function () {}, new Proxy({}, { get() { return () => { th
 const revoked = Proxy.revocable({}, {}); revoked.revoke();
 const error = new Error('e'); Object.defineProperty(error, 'stack', { get() { throw 7; } }); error.cause = error;
 const wide = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => ['k' + i, i]));
-for (const value of [cyclic, deep, hostile, trap, revoked.proxy, error, wide, new Array(1e6), 'x'.repeat(50000), Symbol('s'), 10n, -0, new Date(NaN), Object.create(null), new (class extends Map { get size() { throw 8; } })(), new WeakMap(), new Uint8Array(9999)]) {
+for (const value of [cyclic, deep, hostile, trap, revoked.proxy, error, wide, new Array(1e4), 'x'.repeat(50000), Symbol('s'), 10n, -0, new Date(NaN), Object.create(null), new (class extends Map { get size() { throw 8; } })(), new WeakMap(), new Uint8Array(9999)]) {
   for (const method of ['log', 'error', 'warn', 'info', 'debug', 'dir', 'table', 'trace', 'assert', 'group', 'groupEnd', 'time', 'count']) {
     try { console[method]?.(value, '%s %o %d %j %c', value); } catch (e) {}
   }
