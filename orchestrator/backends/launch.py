@@ -33,8 +33,6 @@ __all__ = ("DockerBackend", "DockerContainer")
 
 CONFIRM_KILL_SECONDS = 5.0
 """How long the end of PID 1 is waited for after a kill, before the engine is asked instead."""
-NOTICE_DEATH_SECONDS = 0.05
-"""A killed container's runner ends moments before its PID 1 does; only the latter tells whose end it was."""
 LAST_WORDS_SECONDS = 0.25
 """How long frames may still come after PID 1 has ended. gVisor's exec stream may stay open for ever then."""
 
@@ -220,7 +218,8 @@ class DockerContainer:
         """Why the runner's stream ended."""
         counters = await self.counters()
         try:
-            if self._init is not None and await self._init.has_ended(within_seconds=NOTICE_DEATH_SECONDS):
+            # A killed container's runner ends after its PID 1 has begun to: that tells whose end it was.
+            if self._init is not None and self._init.is_ending:
                 return Exit(container_running=False, counters=await self._last_counters())
             running = bool((await self._engine.inspect(self.id))["State"]["Running"])
             code = await self._engine.exec_exit_code(self._exec_id)

@@ -7,14 +7,21 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 __all__ = ("HostProcess",)
+
+FLAGS_FIELD = 6
+"""Place of the task's flags behind the name in /proc/<pid>/stat; see proc_pid_stat(5)."""
+PF_EXITING = 0x4
+"""The task is getting shut down (include/linux/sched.h)."""
 
 
 class HostProcess:
     """A process that we may signal, by its pidfd (pidfd_open(2), Linux 5.3)."""
 
-    def __init__(self, pidfd: int) -> None:
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self._pid = pid
         self._pidfd = pidfd
         self._watch = -1
 
@@ -22,7 +29,7 @@ class HostProcess:
     def open(cls, pid: int) -> HostProcess | None:
         """The process `pid`, None where it is gone or is not ours to signal."""
         with suppress(OSError):
-            process = cls(os.pidfd_open(pid))
+            process = cls(pid, os.pidfd_open(pid))
             if process.signal(0):
                 return process
             process.close()
@@ -46,6 +53,24 @@ class HostProcess:
         For PID 1 of a PID namespace the end comes after that of all others in it (pid_namespaces(7)).
         """
         return self.signal(signal.SIGKILL) and await self.has_ended(within_seconds=within_seconds)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the process has ended or has begun to, which PID 1 does before all others of its namespace."""
+        try:
+            figures = Path(f"/proc/{self._pid}/stat").read_text(encoding="utf-8", errors="replace")
+            flags = int(figures.rpartition(")")[2].split()[FLAGS_FIELD])
+        except (OSError, IndexError, ValueError):
+            return True
+        # A number that was given to another process is caught by the descriptor, which stays with the old one.
+        return bool(flags & PF_EXITING) or not self._is_there()
+
+    def _is_there(self) -> bool:
+        try:
+            signal.pidfd_send_signal(self._pidfd, 0)
+        except OSError:
+            return False
+        return True
 
     async def has_ended(self, *, within_seconds: float) -> bool:
         """Whether the process ends within so long."""

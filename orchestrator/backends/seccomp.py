@@ -1,4 +1,4 @@
-"""Backends floor: reads the seccomp profiles under `seccomp/` as the engine takes them. It knows no engine."""
+"""Backends floor: reads the seccomp profiles under `seccomp/` into what the engine takes. It knows no engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_PROFILE_BYTES = 262_144
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeccompProfile:
-    """A profile in Docker's format, as one line of JSON: inline, so that no path on the engine's host decides."""
+    """A profile in Docker's format, on one line: passed inline, so that no file on the engine's host decides."""
 
     json_text: str
     digest: str

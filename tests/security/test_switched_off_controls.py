@@ -56,11 +56,6 @@ def tmpfs(*replaced: tuple[str, str]) -> Switch:
     return switch
 
 
-def bridged(config: Config) -> None:
-    config["NetworkDisabled"] = False
-    config["HostConfig"]["NetworkMode"] = "bridge"
-
-
 def without_seccomp(config: Config) -> None:
     config["HostConfig"]["SecurityOpt"] = ["no-new-privileges:true", "seccomp=unconfined"]
 
@@ -70,7 +65,7 @@ SWITCHES: dict[str, tuple[Switch, str, str | None]] = {
     "read-only root": (host(ReadonlyRootfs=False), "ReadonlyRootfs", "root file system is not read-only"),
     "capabilities dropped": (host(CapDrop=[]), "CapDrop", "capabilities are left: CapBnd"),
     "seccomp": (without_seccomp, "SecurityOpt", "seccomp"),
-    "no network": (bridged, "NetworkMode", "network devices: eth0"),
+    "no network": (host(NetworkMode="host"), "NetworkMode", "network devices: "),
     "private ipc": (host(IpcMode="private"), "IpcMode", "/dev/shm is mounted writable"),
     "own processes": (host(PidMode="host"), "PidMode", None),
     "masked paths": (host(MaskedPaths=[]), "MaskedPaths", None),

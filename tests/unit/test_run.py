@@ -384,6 +384,18 @@ async def test_a_job_whose_container_vanished_is_run_again(times):
         assert house.telemetry.count("job_finished") == 1
 
 
+async def test_a_container_that_died_of_its_jobs_memory_is_no_failure_of_ours():
+    """gVisor's kernel dies as a whole where the host's memory limit is met: the job's doing, and not run again."""
+    async with open_house(silent()) as house:
+        task, container = await house.start()
+        container.readings = Counters(oom_kills=1, memory_peak_bytes=20 * MIB)
+        del house.backend.containers[container.id]
+        container.die()
+        result = await task
+    assert (result.outcome, result.attempts) == (Outcome.MEMORY_LIMIT, 1)
+    assert result.limit.observed == 20 * MIB
+
+
 async def test_after_three_attempts_it_is_our_error():
     """Infrastructure that fails every time is internal_error, never the tenant's fault."""
     async with open_house(vanishing(99)) as house:
