@@ -35,7 +35,16 @@ MASKED_PATHS = (
     "/sys/firmware",
     "/sys/fs/selinux",
 )
-READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+READ_ONLY_PATHS = (
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+    # SECURITY: on cgroup v1 crun (1.8.1) mounts a tmpfs of 1 MiB there that everybody may write to
+    # (tests/integration/test_container_runtimes.py).
+    "/sys/fs/cgroup",
+)
 
 
 def container_config(spec: ContainerSpec) -> dict[str, Any]:

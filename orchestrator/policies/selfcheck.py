@@ -136,7 +136,9 @@ def _is_writable(mount: _Mount) -> bool:
     if "rw" not in mount.flags or mount.kind in KERNEL_FILE_SYSTEMS:
         return False
     is_masked_by_null = mount.root == "/null" and mount.path.startswith(("/proc/", "/sys/"))
-    return not (mount.kind == "tmpfs" and (mount.path in ROOT_OWNED_TMPFS or is_masked_by_null))
+    # A tmpfs that does not say its mode is everybody's.
+    is_roots = mount.path in ROOT_OWNED_TMPFS and bool({"mode=755", "mode=0755"} & mount.options)
+    return not (mount.kind == "tmpfs" and (is_roots or is_masked_by_null))
 
 
 # -- how much it may use ------------------------------------------------------------------------------------

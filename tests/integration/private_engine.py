@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,8 +28,13 @@ START = 'mkdir -p /run/containerd && mount -t tmpfs none /run/containerd && exec
 
 
 @contextmanager
-def private_engine(folder: Path, runtimes: Mapping[str, object]) -> Iterator[str]:
-    """The address of a new engine that offers `runtimes` besides runc. Needs root."""
+def private_engine(runtimes: Mapping[str, object]) -> Iterator[str]:
+    """The address of a new engine that offers `runtimes` besides runc. Needs root.
+
+    Raises AssertionError on leaving where anything of it is left.
+    """
+    # Not pytest's own folder: paths of sockets have room for 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))
     config, socket = folder / "daemon.json", folder / "docker.sock"
     config.write_text(json.dumps({"runtimes": runtimes}))
     options = {
@@ -46,6 +52,9 @@ def private_engine(folder: Path, runtimes: Mapping[str, object]) -> Iterator[str
         yield f"unix://{socket}"
     finally:
         _stop(process, folder)
+    assert processes_of(folder) == []
+    assert mounts_under(folder) == []
+    assert not folder.exists()
 
 
 def move_images(address: str, images: list[str]) -> None:

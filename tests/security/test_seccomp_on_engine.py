@@ -394,12 +394,12 @@ SUITE = (
     "test_json test_math test_re test_datetime test_decimal test_statistics test_itertools test_collections test_random test_hashlib"
     " test_threading test_thread test_struct test_csv test_zlib test_heapq test_bisect test_functools test_dataclasses",
     "test_asyncio.test_tasks test_asyncio.test_locks test_asyncio.test_queues test_asyncio.test_timeouts test_shutil test_tempfile test_glob"
-    " test_mmap test_fractions test_queue",
+    " test_mmap test_fractions",
 )
 # What jobs lack by design, and the tests that ask for it.
 LEFT_OUT = {
     "a second interpreter": "*test_tool.* *test_gh_120161 *test_update_type_cache *test_tee_dealloc_segfault *_on_shutdown* *.AtexitTests.*"
-    " *.ThreadJoinOnShutdown.* *.test_daemon_threads_* *.test_finaliz* *.test_import_from_another_thread *.test_locals_at_exit"
+    " *.ThreadJoinOnShutdown.* *threads_not_allowed *.test_daemon_threads_* *.test_finaliz* *.test_import_from_another_thread *.test_locals_at_exit"
     " *_during_shutdown *.test_print_exception* *.test_recursion_limit *.test_start_new_thread_* *_at_runtime_shutdown *.test_env_var_debug",
     "fork": "*_after_fork*",
     "named pipes": "*_named_pipe",

@@ -9,6 +9,7 @@ the first two here, the attacks in test_attacks_on_engine.py.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -45,15 +46,19 @@ def without_ulimit(name: str) -> Switch:
     return switch
 
 
-def tmpfs(*replaced: tuple[str, str]) -> Switch:
+def tmpfs(pattern: str, replacement: str) -> Switch:
+    """Change the options of every tmpfs."""
+
     def switch(config: Config) -> None:
-        for old, new in replaced:
-            mounts = config["HostConfig"]["Tmpfs"]
-            config["HostConfig"]["Tmpfs"] = {
-                path: options.replace(old, new) for path, options in mounts.items()
-            }
+        mounts = config["HostConfig"]["Tmpfs"].items()
+        config["HostConfig"]["Tmpfs"] = {path: re.sub(pattern, replacement, text) for path, text in mounts}
 
     return switch
+
+
+def networked(config: Config) -> None:
+    config["NetworkDisabled"] = False
+    config["HostConfig"]["NetworkMode"] = "host"
 
 
 def without_seccomp(config: Config) -> None:
@@ -65,7 +70,7 @@ SWITCHES: dict[str, tuple[Switch, str, str | None]] = {
     "read-only root": (host(ReadonlyRootfs=False), "ReadonlyRootfs", "root file system is not read-only"),
     "capabilities dropped": (host(CapDrop=[]), "CapDrop", "capabilities are left: CapBnd"),
     "seccomp": (without_seccomp, "SecurityOpt", "seccomp"),
-    "no network": (host(NetworkMode="host"), "NetworkMode", "network devices: "),
+    "no network": (networked, "NetworkMode", "network devices: "),
     "private ipc": (host(IpcMode="private"), "IpcMode", "/dev/shm is mounted writable"),
     "own processes": (host(PidMode="host"), "PidMode", None),
     "masked paths": (host(MaskedPaths=[]), "MaskedPaths", None),
@@ -74,18 +79,17 @@ SWITCHES: dict[str, tuple[Switch, str, str | None]] = {
     "memory bounded": (host(Memory=0, MemorySwap=0), "Memory", None),
     "no swap": (host(MemorySwap=-1), "MemorySwap", None),
     "processor bounded": (host(NanoCpus=0), "NanoCpus", None),
-    "tmpfs noexec": (tmpfs(("noexec", "exec")), "Tmpfs", "mounted without noexec"),
-    "tmpfs nosuid, nodev": (tmpfs(("nosuid,nodev", "suid,dev")), "Tmpfs", "mounted without nodev, nosuid"),
-    "tmpfs bounded": (tmpfs((",size=", ",x-size=")), "Tmpfs", "is not bounded to"),
+    "tmpfs noexec": (tmpfs("noexec", "exec"), "Tmpfs", "mounted without noexec"),
+    "tmpfs nosuid, nodev": (tmpfs("nosuid,nodev", "suid,dev"), "Tmpfs", "mounted without nodev, nosuid"),
+    "tmpfs bounded": (tmpfs(r"size=\d+,", ""), "Tmpfs", "is not bounded to"),
     "open files bounded": (without_ulimit("nofile"), "Ulimits", "max open files"),
     "core files off": (without_ulimit("core"), "Ulimits", "max core file size"),
     "file size bounded": (without_ulimit("fsize"), "Ulimits", "max file size"),
     "locked memory bounded": (without_ulimit("memlock"), "Ulimits", None),
     "no log": (host(LogConfig={"Type": "json-file", "Config": {}}), "LogConfig", None),
     "first to be killed": (host(OomScoreAdj=0), "OomScoreAdj", None),
-    "not privileged": (host(Privileged=True), "Privileged", "mounted writable"),
+    "not privileged": (host(Privileged=True), "Privileged", "capabilities are left: CapBnd"),
 }
-UNBOUNDED_TMPFS = "x-size="
 BY_THE_KERNEL = {name: (switch, says) for name, (switch, _, says) in SWITCHES.items() if says is not None}
 ATTACKS = {
     "capabilities dropped": "99-become-root",
@@ -94,7 +98,7 @@ ATTACKS = {
     "private ipc": "24-shared-memory",
     "masked paths": "86-host-identity",
     "tmpfs noexec": "118-native-library",
-    "open files bounded": "101-core-and-nofile",
+    "open files bounded": "42-limits-of-itself",
 }
 
 

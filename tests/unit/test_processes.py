@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from orchestrator.backends.processes import HostProcess
+
+
+def open_descriptors() -> set[Path]:
+    return set(Path("/proc/self/fd").iterdir())
 
 
 @pytest.fixture
@@ -35,11 +39,11 @@ async def test_the_end_of_a_process_is_told_once(sleeper):
 
 async def test_after_close_nothing_is_told(sleeper):
     """Nor is a descriptor left open."""
-    before = set(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     process, told = HostProcess.open(sleeper.pid), []
     process.on_end(lambda: told.append(1))
     process.close()
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
     sleeper.send_signal(signal.SIGKILL)
     await sleeper.wait()
     assert told == []

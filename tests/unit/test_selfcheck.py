@@ -25,7 +25,7 @@ Seccomp:\t2
 MOUNTS = f"""\
 1 0 0:1 / / ro,relatime - overlay overlay rw,lowerdir=x
 2 1 0:2 / /proc rw,nosuid,nodev,noexec - proc proc rw
-3 1 0:3 / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k
+3 1 0:3 / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
 4 1 0:4 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw
 5 1 0:5 / /sys ro,nosuid - sysfs sysfs ro
 6 1 0:6 / /work rw,nosuid,nodev,noexec - tmpfs tmpfs rw,size={8 * 1024}k,nr_inodes=64

@@ -78,6 +78,12 @@ def test_a_container_of_gvisor_is_accepted():
         ("mountinfo", "/work rw,noexec -", "/work rw -", "without noexec"),
         ("mountinfo", "size=8388608", "size=9388608", "not bounded"),
         ("mountinfo", "/etc/hostname ro", "/etc/hostname rw", "/etc/hostname is mounted writable"),
+        (
+            "mountinfo",
+            "/dev rw - tmpfs none rw,mode=0755",
+            "/dev rw - tmpfs none rw,size=1024k",
+            "/dev is mounted writable",
+        ),
         ("limits", "256                  256", "256                  1024", "max open files"),
         (
             "limits",

@@ -30,6 +30,8 @@ for name in ("NOFILE", "FSIZE", "CORE", "MEMLOCK", "MSGQUEUE", "NICE", "RTPRIO",
     if hard == resource.RLIM_INFINITY:
         hits.append(f"{name} is unlimited")
         continue
+    if hard > {"NOFILE": 4096, "FSIZE": 1 << 30, "CORE": 0, "MEMLOCK": 1 << 20, "MSGQUEUE": 0, "CPU": 600}.get(name, 0):
+        hits.append(f"{name} up to {hard}")
     for more in (hard + 1, resource.RLIM_INFINITY):
         try:
             resource.setrlimit(which, (soft, more))
