@@ -93,6 +93,16 @@ start_engine() {
   die "the Docker Engine did not answer within 30 s; its log (/var/log/dockerd.log or journalctl -u docker) tells why"
 }
 
+install_test_runtimes() { # further container runtimes, for the tests that need them; as root only
+  is_root && has_apt || return 0
+  command -v crun >/dev/null 2>&1 || apt_install crun
+  command -v runsc >/dev/null 2>&1 && return 0
+  # gVisor only where Debian's package is new enough (Debian 13, or backports); elsewhere its tests say that they were skipped.
+  [ "$apt_updated" = yes ] || { apt-get -qq update && apt_updated=yes; }
+  release=$(apt-cache policy runsc | sed -n 's/.*Candidate: 0\.0~\([0-9]\{8\}\).*/\1/p')
+  [ "${release:-0}" -lt 20240729 ] || apt_install runsc
+}
+
 build_images() {
   if ! .venv/bin/sandbox-orch images list --json | grep -q '"is_current": false'; then
     return

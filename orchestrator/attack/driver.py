@@ -139,7 +139,9 @@ async def attack_this_host(
     Raises BackendError only where no orchestrator can be opened; what goes wrong later is in the report.
     """
     async with open_engine(settings) as engine:
-        witness = Witness(engine, uids=range(settings.uid_first, settings.uid_first + settings.uid_count))
+        # The first uid is that of every PID 1; a job never has it.
+        uids = range(settings.uid_first + 1, settings.uid_first + settings.uid_count)
+        witness = Witness(engine, uids=uids)
         begun = _now()
         before = await witness.host_state()
         async with open_orchestrator(settings) as orchestrator:

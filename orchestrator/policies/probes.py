@@ -135,6 +135,13 @@ def _mapped(result: JobResult, context: ProbeContext) -> Found:
     return status, found
 
 
+def _supervisor(result: JobResult, context: ProbeContext) -> Found:
+    status, found = _nothing_worked("its descriptors, memory and environment are closed")(result, context)
+    if status is Status.FAIL and context.in_gvisor and isinstance(result.output, list):
+        return Status.WARN, f"{found}: under gVisor a Python job can put words into its own runner's mouth"
+    return status, found
+
+
 def _system_calls(result: JobResult, context: ProbeContext) -> Found:
     if not isinstance(result.output, dict) or not result.output:
         return Status.FAIL, _ended(result)
@@ -338,6 +345,17 @@ for folder in ("/work", "/tmp"):
             pass
 """
 
+_PYTHON_SUPERVISOR = """
+import os
+output = []
+for file, flags in (("fd/1", os.O_WRONLY), ("fd/0", os.O_RDONLY), ("mem", os.O_RDWR), ("environ", os.O_RDONLY)):
+    try:
+        os.close(os.open(f"/proc/{os.getppid()}/{file}", flags | os.O_NONBLOCK))
+        output.append(file)
+    except OSError:
+        pass
+"""
+
 _PYTHON_DISK = """
 written = 0
 try:
@@ -436,6 +454,16 @@ PROBES: tuple[Probe, ...] = (
         language="Python",
         code=_PYTHON_PROCESSES,
         judge=_nothing_worked("fork, forkpty and spawn refused"),
+    ),
+    Probe(
+        about=About(
+            name="hidden-supervisor",
+            why="a job that reaches the process that reports on it can make up how its own job ended",
+            mend="the kernel must honour PR_SET_DUMPABLE; gVisor does not (docs/container-runtimes.md)",
+        ),
+        language="Python",
+        code=_PYTHON_SUPERVISOR,
+        judge=_supervisor,
     ),
     Probe(
         about=About(

@@ -1,6 +1,6 @@
 """A second Docker Engine for tests, beside the machine's own, of which nothing is left afterwards.
 
-It has its own mount namespace, containerd, folders and socket; the machine's engine is neither asked nor changed.
+It has its own mount and network namespaces, containerd, folders and socket; the machine's engine is not changed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ import psutil
 
 START_SECONDS = 60
 STOP_SECONDS = 60
+
+# An engine without a bridge removes `docker0`, which is the machine's own engine's: so it has a network of its own.
+# Where the tests are killed, the engine ends with them.
+LAUNCH = ("setpriv", "--pdeathsig=TERM", "unshare", "--mount", "--net", "--propagation", "private")
 
 # A system's containerd, where one runs, is of another mount namespace and would mix its containers with ours:
 # behind this mount it is not seen, and the engine starts its own.
@@ -44,7 +48,7 @@ def private_engine(runtimes: Mapping[str, object]) -> Iterator[str]:
     argv = [f"--{name}={value}" for name, value in options.items()]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", START, "sh", *argv],
+            [*LAUNCH, "sh", "-c", START, "sh", *argv],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:

@@ -420,20 +420,20 @@ async def test_debians_own_tests_of_cpython_pass(engine):
     profile = load_profile("python").json_text
 
     async def run(modules):
-        argv = (
+        argv = [
             "/usr/bin/python3.13",
             "-B",
             "-m",
             "test",
             "-u",
             "none",
+            "--timeout",
+            "240",
             "--tempdir",
             "/tmp",
-            *ignored,
-            *modules.split(),
-        )
+        ]
         async with confined(engine, profile, image=image, memory_bytes=1024 * MIB, pids=64) as container:
-            return await container.run(*argv, within_seconds=300)
+            return await container.run(*argv, *ignored, *modules.split(), within_seconds=500)
 
     for ended in await asyncio.gather(*map(run, SUITE)):
         failed = [line for line in ended.stdout.splitlines() if line.startswith(("ERROR: ", "FAIL: "))]

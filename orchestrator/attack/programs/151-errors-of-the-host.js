@@ -8,20 +8,22 @@ function check(thrown, where) {
   try {
     const F = thrown.constructor.constructor;
     if (F !== Function || F('return typeof process === "object" && typeof process.binding')() === 'function') hits.push('foreign constructor from ' + where);
-  } catch (e) { check0(e, where); }
+  } catch (e) {}   // the stack may be too short for the question itself
 }
-function check0(e, where) { if (e !== null && typeof e === 'object' && !(e instanceof Object)) hits.push('foreign error from ' + where); }
 const acts = {
   log: () => console.log('x'), error: () => console.error({ a: { b: [1] } }), btoa: () => btoa('x'), atob: () => atob('eA=='), badAtob: () => atob('\u0100'),
   throwing: () => console.log({ toString() { throw new Proxy({}, { get() { throw null; } }); } }), compile: () => new WebAssembly.Module(new Uint8Array(4)),
 };
 for (const [name, act] of Object.entries(acts)) {
-  let depth = 0;
-  (function dive() {
-    depth++;
-    try { act(); } catch (e) { check(e, name); }
-    if (depth < 20000) try { dive(); } catch (e) { check(e, name + ' at the edge'); try { act(); } catch (e2) { check(e2, name + ' beyond it'); } throw 0; }
-  }).call === undefined || (() => { try { (function dive() { try { dive(); } catch (e) { check0(e, name); try { act(); } catch (e2) { check(e2, name + ' at the edge'); } throw 0; } })(); } catch (e) { check0(e, name); } })();
   try { act(); } catch (e) { check(e, name); }
+  let left = 200;   // how often to try again on the way back from the edge of the stack
+  (function dive() {
+    try {
+      dive();
+    } catch (e) {
+      check(e, name + ', on the way back');
+      if (left-- > 0) try { act(); } catch (e2) { check(e2, name + ', at the edge'); }
+    }
+  })();
 }
 output = hits.length ? 'ESCAPED: ' + [...new Set(hits)].slice(0, 6).join('; ') : 'contained: every error was of this engine';
