@@ -1,7 +1,8 @@
 # Sourced by ./quickstart and ./test: everything that a fresh machine needs, each step only where it is missing.
 # It never changes the configuration of an engine that is already there.
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold='\033[1m' plain='\033[0m'; else bold='' plain=''; fi
+say() { printf "${bold}==>${plain} %s\n" "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 3; }
 
 is_root() { [ "$(id -u)" -eq 0 ]; }

@@ -126,7 +126,8 @@ CASES: list[tuple[str, dict[str, object], dict[str, object]]] = [
      "atexit.register(lambda: print('bye'))\nthreading.Thread(target=lambda: (time.sleep(.1), print('thread'))).start()"),
      {"how": "exited", "exit_code": 0, "stdout": "thread\nbye\n"}),
     ("new and changed files come back", _program("import helper, os\nopen('out', 'w').write('new')\n"
-     "os.symlink('/etc/passwd', 'link')\nos.mkfifo('pipe')\nos.mkdir('folder')",
+     "os.symlink('/etc/passwd', 'link')\nos.mkdir('folder')\n"
+     "try:\n  os.mkfifo('pipe')\nexcept PermissionError: pass  # the profile's word",
      files={"helper.py": "WD01"}), {"how": "exited", "exit_code": 0, "files": {"out": "bmV3"}}),
     ("a tenant's own job.py is imported", _program("import job", files={"job.py": "cHJpbnQoJ21pbmUnKQ=="}),
      {"how": "exited", "exit_code": 0, "stdout": "mine\n"}),

@@ -22,7 +22,7 @@ def files():
     os.symlink("b", "d/link"); assert os.readlink("d/link") == "b"
     os.link("d/b", "d/hard")
     os.chmod("d/b", 0o600); os.utime("d/b", (1, 1)); os.access("d/b", os.R_OK)
-    os.stat("d/b"); os.lstat("d/link"); os.statvfs("/work"); os.umask(os.umask(0o22))
+    os.stat("d/b"); os.lstat("d/link"); os.statvfs("/work"); os.umask(os.umask(0o22)); os.mkfifo("d/fifo"); os.unlink("d/fifo")
     shutil.copy("d/b", "d/copy"); shutil.copy2("d/b", "d/copy2"); shutil.copytree("d", "t", symlinks=True); shutil.move("t", "u")
     shutil.disk_usage("/work")
     assert sorted(glob.glob("d/*"))

@@ -52,6 +52,7 @@ AROUND = {
     "clone": (None, 0, 0, 0, 0, 0),
     "fcntl": (-1, None, 0),
     "ioctl": (-1, None, 0),
+    "mknodat": (-1, "m", None, 0),
     "prctl": (None, 0, 0, 0, 0),
     "prlimit64": (None, 9999, 0, 0),
     "socketpair": (None, 9999, 0, "m"),
@@ -99,6 +100,7 @@ def harmless_calls(names):
         "prctl": 15,
         "prlimit64": 0,
         "socketpair": 1,
+        "mknodat": 0o010000,
     }
     for name in sorted(names - NOT_FOR_TRYING):
         around = AROUND.get(name, NOWHERE)
@@ -193,7 +195,11 @@ def altered_trials(rules):
                 for one in rule.conditions
             }
             for index, value in values.items():
-                bits = (1 << bit for bit in range(33)) if call == "clone" else (1, 2, 8, 0x4000, 1 << 32)
+                bits = (
+                    (1 << bit for bit in range(33))
+                    if call == "clone"
+                    else (1, 2, 8, 0x1000, 0x2000, 0x4000, 0x8000, 1 << 32)
+                )
                 changed = (
                     {NO_SUCH_PROCESS} if call == "prlimit64" else {value ^ bit for bit in bits} | {value + 1}
                 )
@@ -261,6 +267,7 @@ ATTEMPTS = {
     "locks": [("flock", (0, 4)), *(("fcntl", (0, command, "m")) for command in (5, 6, 7, 36, 37, 38))],
     "signals by descriptor, leases, notices, pipe sizes": [("fcntl", (0, command, 0)) for command in (8, 10, 15, 1024, 1025, 1026, 1031)],
     "terminals": [("ioctl", (0, request, "m")) for request in (0x5412, 0x541C, 0x8901, 0x8902)],
+    "devices": [("mknodat", (-100, "m", kind | 0o600, 0x103)) for kind in (0o020000, 0o060000, 0o100000, 0o140000)] + [("mknod", ("m", 0o020600, 0x103))],
     "watches": [("inotify_init", ()), ("inotify_init1", (0,)), ("fanotify_init", (0, 0))],
     "file handles": [("name_to_handle_at", (-100, "m", "m", "m", 0)), ("open_by_handle_at", (0, "m", 0))],
     "other ids": [("setuid", (0,)), ("setgid", (0,)), ("setresuid", (-1, -1, -1)), ("setgroups", (0, 0)), ("capset", ("m", "m"))],
@@ -402,7 +409,6 @@ LEFT_OUT = {
     " *.ThreadJoinOnShutdown.* *threads_not_allowed *.test_daemon_threads_* *.test_finaliz* *.test_import_from_another_thread *.test_locals_at_exit"
     " *_during_shutdown *.test_print_exception* *.test_recursion_limit *.test_start_new_thread_* *_at_runtime_shutdown *.test_env_var_debug",
     "fork": "*_after_fork*",
-    "named pipes": "*_named_pipe",
     "another owner for a file": "*.test_chown",
     "programs in a writable folder, which is mounted noexec": "*.TestWhich*",
 }

@@ -37,3 +37,16 @@ def test_every_setting_says_what_it_is_for():
     from orchestrator.config import Settings
 
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_security_page_names_tests_and_programs_that_exist():
+    """Every proof in the table is a file of the suite or an attack program."""
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    for path in set(re.findall(r"`((?:tests|orchestrator)/[^`]+)`", page)):
+        assert (ROOT / path).exists(), path
+    numbers = {int(path.name.split("-")[0]) for path in (ROOT / "orchestrator/attack/programs").glob("[0-9]*")}
+    table = page.partition("## Threat, control, proof")[2].partition("\n## ")[0]
+    proofs = [row.split("|")[3] for row in table.splitlines() if row.startswith("| ")][1:]
+    for proof in proofs:
+        for number in re.findall(r"(?<![-\d])(\d{2,3})(?![-\d])", re.sub(r"`[^`]*`", "", proof)):
+            assert int(number) in numbers, number
