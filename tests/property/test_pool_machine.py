@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from conftest import VirtualTimeLoop
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pools import FOR_EVER, TelemetryNotes, fake_behind, fake_pool
+from virtual_time import VirtualTimeLoop
 
 from orchestrator.backends.fake import FakeBackend
 from orchestrator.domain.container import ContainerState

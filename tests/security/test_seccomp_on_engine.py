@@ -361,7 +361,7 @@ START_A_THREAD = (
 
 
 async def test_a_thousand_starts_of_python_and_none_dies(engine):
-    """1,000 interpreters with a thread each, in two containers (some 20 s): a denial that depends on timing would show."""
+    """1,000 interpreters with a thread each, in two containers (some 10 s): a denial that depends on timing would show."""
     code = f"""
 import os
 for n in range(500):
@@ -383,13 +383,13 @@ print("all of them")
         assert (ended.stdout, ended.stderr, ended.code) == ("all of them\n", "", 0)
 
 
-async def test_fifty_starts_of_node_and_none_dies(engine):
-    """50 starts by exec, two at a time (some 15 s; node cannot start node): the engine's own steps under the profile too."""
+async def test_a_hundred_starts_of_node_and_none_dies(engine):
+    """100 starts by exec, two at a time (some 12 s; node cannot start node): the engine's own steps under the profile too."""
     script = "let a = []; for (let i = 0; i < 1e5; i++) a.push({i}); setTimeout(() => process._rawDebug('done'), 1)"
     argv = ("/usr/bin/node", "--no-node-snapshot", "-e", script)
 
     async def start_half(container):
-        return [await container.run(*argv) for _ in range(25)]
+        return [await container.run(*argv) for _ in range(50)]
 
     async with confined(engine, load_profile("node").json_text, runtime="node", cpus=2.0) as container:
         halves = await asyncio.gather(start_half(container), start_half(container))
@@ -417,7 +417,7 @@ LEFT_OUT = {
 async def test_debians_own_tests_of_cpython_pass(engine):
     """The interpreter as jobs get it passes its own tests under the profile, but for those that ask for what jobs lack.
 
-    Some 30 s on two idle CPUs.
+    Some 35 s on two idle CPUs.
     """
     image = await ensure_image(engine, "testsuite")
     ignored = [

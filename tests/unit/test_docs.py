@@ -44,7 +44,9 @@ def test_the_security_page_names_tests_and_programs_that_exist():
     page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
     for path in set(re.findall(r"`((?:tests|orchestrator)/[^`]+)`", page)):
         assert (ROOT / path).exists(), path
-    numbers = {int(path.name.split("-")[0]) for path in (ROOT / "orchestrator/attack/programs").glob("[0-9]*")}
+    numbers = {
+        int(path.name.split("-")[0]) for path in (ROOT / "orchestrator/attack/programs").glob("[0-9]*")
+    }
     table = page.partition("## Threat, control, proof")[2].partition("\n## ")[0]
     proofs = [row.split("|")[3] for row in table.splitlines() if row.startswith("| ")][1:]
     for proof in proofs:
