@@ -10,22 +10,11 @@ import unittest
 import warnings
 
 import pytest
-from virtual_time import VirtualTimeLoop
 
 from orchestrator.backends.docker import Engine, EngineSettings
 from orchestrator.domain.errors import BackendError
 
 WITHOUT_ENGINE = "SANDBOX_ORCH_TESTS_WITHOUT_ENGINE"
-
-
-# -- the clock ---------------------------------------------------------------------------------------
-
-
-def pytest_asyncio_loop_factories(config, item):
-    """Tests in files marked `virtual_time` run on the virtual clock, all others on the real one."""
-    if item.get_closest_marker("virtual_time"):
-        return {"virtual": VirtualTimeLoop}
-    return {"real": asyncio.new_event_loop}
 
 
 # -- collection -----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-# expect: ok "set"|timeout|error
+# expect: ok "set"|timeout|oom|error
 # after: no-procs, slot-fresh; exit handlers, finalizers and generators that never end cannot hold the container
 import atexit
 import threading

@@ -1,6 +1,6 @@
 # expect: ok "set"|timeout|error
-# after: no-procs, slot-fresh; what a thread writes on the descriptor of the result once the main thread tells it stays without effect
-# function: ok "set"|output_limit|error|crashed
+# after: no-procs, slot-fresh; exactly one result: the first payload counts, the other stays without effect, and both are this job's own words
+# function: ok "set"|ok "LATE"|output_limit|error|crashed; a thread that is faster than the runner's own delivery says what assigning `output` could say
 import os, struct, sys, threading
 main = threading.main_thread().ident
 text = b'{"status":"ok","output":"LATE"}'
