@@ -15,10 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from orchestrator.backends.frames import encode_frame
+from orchestrator.domain.container import ContainerState
 from orchestrator.domain.errors import BackendError, InternalError
 from orchestrator.domain.job import JobSpec
 from orchestrator.domain.outcome import Outcome
 from orchestrator.domain.runtime import Runtime
+from orchestrator.pool.pool import PoolStatistics
 from orchestrator.scheduler.run import Job, job_frame
 from orchestrator.service import Orchestrator
 
@@ -35,6 +37,7 @@ ENDLESS_CODE = {
 LOOP_MS = 200
 TRIVIAL_INPUT = '{"x":41}'
 TRIVIAL_OUTPUT = 42
+PING = {"type": "ping", "nonce": "bench"}
 SETTLE_SECONDS = 0.3
 WARM_WITHIN_SECONDS = 60.0
 
@@ -65,7 +68,7 @@ class RuntimeReport:
     runner: Figures
     """The same job written to and read from the stream of a warm container, nothing around it."""
     round_trip: Figures
-    """A ping on the same stream."""
+    """A ping on such a stream."""
     docker_run: Figures | None
     """The same job through `docker run` of the same image; None without a docker command."""
 
@@ -95,9 +98,8 @@ async def measure_warm_path(
     for number in range(samples):
         progress(f"{runtime.name}: sample {number + 1} of {samples}")
         execute.append(await meter.execute())
-        raw, ping = await meter.bare_stream()
-        runner.append(raw)
-        round_trip.append(ping)
+        runner.append(await meter.bare_stream(job_frame(meter.job()), expect="result"))
+        round_trip.append(await meter.bare_stream(encode_frame(PING), expect="pong"))
     return RuntimeReport(
         runtime=runtime.name,
         execute=Figures.of(execute),
@@ -148,23 +150,21 @@ class _Meter:
             raise InternalError(f"a sample went wrong: {result}")
         return took * 1000
 
-    async def bare_stream(self) -> tuple[float, float]:
-        """One trivial job and, before it, one ping, straight on the stream of a leased container."""
+    async def bare_stream(self, frame: bytes, *, expect: str) -> float:
+        """One frame and its answer, straight on the stream of a never-used container."""
         await self._settle()
-        frame = job_frame(self._job())
         async with self.orchestrator.pool.lease(
             self.runtime.name, deadline=_now() + WARM_WITHIN_SECONDS
         ) as lease:
-            ping_began = time.perf_counter()
-            lease.send(encode_frame({"type": "ping", "nonce": "bench"}))
-            await lease.receive()
             began = time.perf_counter()
             lease.send(frame)
             answer = await lease.receive()
             took = time.perf_counter() - began
-        if answer is None or answer["type"] != "result" or str(TRIVIAL_OUTPUT) not in str(answer["payload"]):
+        if answer is None or answer["type"] != expect:
             raise InternalError(f"a sample went wrong: {answer}")
-        return took * 1000, (began - ping_began) * 1000
+        if expect == "result" and str(TRIVIAL_OUTPUT) not in str(answer["payload"]):
+            raise InternalError(f"a sample went wrong: {answer}")
+        return took * 1000
 
     async def docker_runs(self, samples: int) -> Figures | None:
         docker = shutil.which("docker")
@@ -188,7 +188,7 @@ class _Meter:
         )  # fmt: skip
         if process.stdin is None or process.stdout is None:
             raise InternalError("no pipes to docker run")
-        process.stdin.write(job_frame(self._job()))
+        process.stdin.write(job_frame(self.job()))
         body = b""
         while b'"result"' not in body:
             try:
@@ -201,7 +201,7 @@ class _Meter:
         await process.wait()
         return took * 1000
 
-    def _job(self) -> Job:
+    def job(self) -> Job:
         return Job(
             id="bench",
             spec=self.spec,
@@ -213,7 +213,18 @@ class _Meter:
 
     async def _settle(self) -> None:
         await self.orchestrator.wait_until_warm(within_seconds=WARM_WITHIN_SECONDS)
-        await asyncio.sleep(SETTLE_SECONDS)
+        busy = True
+        while busy:
+            busy = _is_busy(self.orchestrator.statistics())
+            await asyncio.sleep(SETTLE_SECONDS)
+
+
+def _is_busy(pool: PoolStatistics) -> bool:
+    """Whether containers are being made or removed."""
+    return any(
+        states.get(ContainerState.PROVISIONING) or states.get(ContainerState.RETIRING)
+        for states in pool.states.values()
+    )
 
 
 def _now() -> float:

@@ -34,6 +34,12 @@ from orchestrator.telemetry import Telemetry
 __all__ = ("PoolSettings", "PoolStatistics", "ShelfSettings", "WarmPool", "open_pool")
 
 REMOVE_ATTEMPTS = 5
+REPLENISH_AFTER_SECONDS = 0.02
+"""How long the making of a replacement waits for the job that took its predecessor, unless somebody waits in line.
+
+Making a container keeps a core busy for 150 ms; a short job is over before that and need not share its core.
+Measured on 2 cores: a trivial job took 3.4 ms beside the making and 2 ms before it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +191,7 @@ class WarmPool:
         container.enter(ContainerState.LEASED)
         container.record.jobs_served += 1
         self._leases[was_warm] += 1
-        self._changed.set()
+        asyncio.get_running_loop().call_later(REPLENISH_AFTER_SECONDS, self._changed.set)
         lease = Lease(container.live, was_warm)
         try:
             yield lease

@@ -12,7 +12,7 @@ from orchestrator.backends.fake import FakeBackend
 from orchestrator.domain.container import ContainerState
 from orchestrator.domain.errors import EngineUnavailable, InternalError, PoolClosed, PoolTimeout
 from orchestrator.domain.limits import MIB, Limits
-from orchestrator.pool.pool import REMOVE_ATTEMPTS, WarmPool
+from orchestrator.pool.pool import REMOVE_ATTEMPTS, REPLENISH_AFTER_SECONDS, WarmPool
 
 pytestmark = pytest.mark.virtual_time
 
@@ -107,6 +107,22 @@ class TestLending:
             await settle()
             assert first.id not in backend.containers
             assert pool.statistics().retired_by_reason["died while warm"] == 1
+
+    async def test_a_short_job_is_not_disturbed_by_the_making_of_a_replacement(self):
+        """The replacement is begun a moment after the lease, at once where somebody waits for it."""
+        async with fake_pool(FakeBackend()) as pool:
+            await settle()
+            holder = Holder(pool, RUNTIME)
+            await settle()
+            assert pool.statistics().created == 1
+            await asyncio.sleep(REPLENISH_AFTER_SECONDS)
+            await settle()
+            assert pool.statistics().created == 2
+            both = [Holder(pool, RUNTIME) for _ in range(2)]
+            await settle()
+            assert pool.statistics().created == 3
+            for one in (holder, *both):
+                await one.release()
 
     async def test_with_only_dead_ones_a_new_container_is_waited_for(self):
         """A shelf of dead containers is an empty shelf."""
@@ -503,6 +519,7 @@ async def test_the_pool_can_be_looked_at():
     async with fake_pool(backend, {"a": 2, "b": 0}) as pool:
         await settle()
         holder = Holder(pool, "a")
+        await asyncio.sleep(REPLENISH_AFTER_SECONDS)
         await settle()
         seen, statistics = repr(pool), pool.statistics()
         await holder.release()
