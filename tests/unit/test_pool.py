@@ -120,7 +120,7 @@ class TestLending:
             assert pool.statistics().created == 2
             both = [Holder(pool, RUNTIME) for _ in range(2)]
             await settle()
-            assert pool.statistics().created == 3
+            assert pool.statistics().created == 4
             for one in (holder, *both):
                 await one.release()
 
