@@ -5,6 +5,7 @@ What a *tenant's code* does wrong is never an exception: it is an `Outcome` insi
     OrchestratorError
     ├── RequestError            the caller asked for something that cannot be; asking again will not help
     │   ├── InvalidJob          a field of the job is missing, malformed or absurd
+    │   ├── InvalidTenant       a setting of a tenant is malformed or absurd
     │   └── UnknownRuntime      no runtime of that name is configured here
     ├── ConfigurationError      the operator's settings or files are wrong
     │   └── RuntimeDefinitionError  a `runtime.toml` is wrong
@@ -19,6 +20,8 @@ What a *tenant's code* does wrong is never an exception: it is an `Outcome` insi
     │   ├── ContainerGone       a container vanished under us
     │   ├── HardeningFailed     a control could not be applied or was not found in force
     │   └── ProtocolError       a runner sent bytes that are no frames
+    ├── StoreError              the store of jobs, tenants and keys failed us
+    │   └── StoreUnavailable    it cannot be opened, read or written now
     └── InternalError           a bug of ours
         └── IllegalTransition   a state change that the tables do not allow
 """
@@ -39,6 +42,15 @@ class InvalidJob(RequestError):
 
     `field` names it the way the caller wrote it, `limits.wall_time_ms` for example.
     """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidTenant(RequestError):
+    """Raised when a setting of a tenant is malformed or absurd; `field` names it."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -115,6 +127,14 @@ class HardeningFailed(BackendError):
 
 class ProtocolError(BackendError):
     """Raised when a runner sent bytes that are not frames of its protocol."""
+
+
+class StoreError(OrchestratorError):
+    """Base: the store of jobs, tenants and keys failed us."""
+
+
+class StoreUnavailable(StoreError):
+    """Raised when the store cannot be opened, read or written now; what was asked may not have happened."""
 
 
 class InternalError(OrchestratorError):
