@@ -10,9 +10,10 @@ from enum import StrEnum
 from orchestrator.domain.errors import InvalidTenant
 from orchestrator.domain.limits import Limits
 
-__all__ = ("DAY_SECONDS", "Principal", "Priority", "Scope", "Tenant")
+__all__ = ("DAY_SECONDS", "DEFAULT_RETENTION_SECONDS", "Principal", "Priority", "Scope", "Tenant")
 
 DAY_SECONDS = 86_400
+DEFAULT_RETENTION_SECONDS = 7 * DAY_SECONDS
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -67,7 +68,7 @@ class Tenant:
     """Jobs accepted at once after a quiet time."""
     queue_share: float = 0.5
     """The part of the queue's places that its jobs may take."""
-    retention_seconds: int = 7 * DAY_SECONDS
+    retention_seconds: int = DEFAULT_RETENTION_SECONDS
     """How long its finished jobs are kept."""
     keep_code: bool = False
     """Whether code and input are kept after the job has finished; their hashes always are."""
