@@ -70,7 +70,8 @@ def _claim(connection: Connection, ask: ClaimAsk) -> Claim:
             where=claims.c.claimed_at <= ask.now - CLAIM_SECONDS,
         )
     )
-    if connection.execute(statement).rowcount == 1:
+    # Counted by the driver; SQLAlchemy forgets the count of an INSERT unless asked.
+    if connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1:
         return Claim(kind=ClaimKind.NEW, job_id=ask.job_id)
     query = select(claims.c.body_sha256, claims.c.job_id)
     first = connection.execute(query.where(claims.c.tenant == ask.tenant, claims.c.key == ask.key)).one()

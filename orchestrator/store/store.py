@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -27,6 +28,8 @@ from orchestrator.store.statistics import Span, execution_metrics
 from orchestrator.store.writer import Writer
 
 __all__ = ("Store", "StoreSettings", "open_store")
+
+_log = logging.getLogger("orchestrator.store")
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -219,8 +222,8 @@ class Store:
                 deleted += count
         deleted += await self._prune_excess()
         await self._writer.write(retention.delete_claims, now)
-        while self._database.is_sqlite and await self._writer.write(retention.give_back_space, None):
-            pass
+        if self._database.is_sqlite:
+            await self._give_back_space()
         return deleted
 
     async def _prune_excess(self) -> int:
@@ -232,6 +235,10 @@ class Store:
             count = await self._writer.write(retention.delete_excess, excess)
             deleted += count
         return deleted
+
+    async def _give_back_space(self) -> None:
+        while (pages := await self._writer.write(retention.give_back_space, None)) > 0:
+            _log.debug("store gave back pages=%d", pages)
 
     async def health(self) -> None:
         """Nothing where it can be read, and was written the last time. Raises StoreUnavailable saying why not."""
