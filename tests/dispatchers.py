@@ -57,7 +57,12 @@ class SlowBackend(FakeBackend):
         await asyncio.sleep(self.launch_seconds)
         return await super().launch(spec, ready_within_seconds=ready_within_seconds)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.asked: list[dict[str, object]] = []
+
     def answers(self, job: dict[str, object]):
+        self.asked.append(job)
         loop = asyncio.get_running_loop()
         loop.call_later(float(str(job["input"])) / 1000, self._answer_later, job)
         return []
@@ -90,6 +95,7 @@ class LedgerNotes:
 
     def finished(self, ticket, result):
         self.ends.append(ticket)
+        ticket.events.end()
 
 
 @dataclass

@@ -24,6 +24,11 @@ class QueueSnapshot:
     """The part of the places that this tenant may take."""
     seconds_per_start: float
     """How long the queue lately took from one start to the next."""
+    size_bytes: int = 0
+    """Of the job that asks to come in; the next three tell of those that wait."""
+    queued_bytes: int = 0
+    bytes_of_tenant: int = 0
+    places_bytes: int = 2**62
     rate_wait_seconds: float = 0.0
     """Until the tenant's rate allows one more; 0 where it does now."""
     draining: bool = False
@@ -41,16 +46,33 @@ def plan_admission(snapshot: QueueSnapshot) -> RefusedForNow | None:
     if snapshot.rate_wait_seconds > 0:
         wait = _whole_seconds(snapshot.rate_wait_seconds)
         return TenantLimited("this tenant's rate of jobs is used up", reason="rate", retry_after_seconds=wait)
-    own_places = max(1, math.floor(snapshot.places * snapshot.share))
-    if snapshot.queued_of_tenant >= own_places:
-        wait = _until_places(snapshot.queued_of_tenant, snapshot)
+    return _beyond_own_share(snapshot) or _beyond_the_house(snapshot)
+
+
+def _beyond_own_share(snapshot: QueueSnapshot) -> TenantLimited | None:
+    wait = _until_places(snapshot.queued_of_tenant, snapshot)
+    if snapshot.queued_of_tenant >= max(1, math.floor(snapshot.places * snapshot.share)):
         message = f"this tenant has {snapshot.queued_of_tenant} jobs queued, its share of the queue"
         return TenantLimited(message, reason="queue_share", retry_after_seconds=wait)
+    if snapshot.queued_of_tenant and _is_over(snapshot, snapshot.bytes_of_tenant, snapshot.share):
+        message = "this tenant's queued jobs hold as many bytes as its share of the queue has"
+        return TenantLimited(message, reason="queue_bytes", retry_after_seconds=wait)
+    return None
+
+
+def _beyond_the_house(snapshot: QueueSnapshot) -> HostFull | None:
+    wait = _until_places(snapshot.queued, snapshot)
     if snapshot.queued >= snapshot.places:
-        wait = _until_places(snapshot.queued, snapshot)
         message = f"all {snapshot.places} places of the queue are taken"
         return HostFull(message, reason="queue_full", retry_after_seconds=wait)
+    if snapshot.queued and _is_over(snapshot, snapshot.queued_bytes, 1.0):
+        message = "the queued jobs hold as many bytes as the queue may"
+        return HostFull(message, reason="queue_bytes", retry_after_seconds=wait)
     return None
+
+
+def _is_over(snapshot: QueueSnapshot, held_bytes: int, share: float) -> bool:
+    return held_bytes + snapshot.size_bytes > snapshot.places_bytes * share
 
 
 def _until_places(queued: int, snapshot: QueueSnapshot) -> int:

@@ -19,6 +19,7 @@ from orchestrator.domain.errors import InternalError, PoolClosed, PoolTimeout, R
 from orchestrator.domain.job import JobState
 from orchestrator.domain.limits import Usage
 from orchestrator.domain.outcome import JobError, JobResult, Outcome
+from orchestrator.domain.tenant import Tenant
 from orchestrator.policies.admission import QueueSnapshot, plan_admission
 from orchestrator.policies.fairness import FairnessSettings
 from orchestrator.pool.pool import WarmPool
@@ -42,7 +43,7 @@ class Ledger(Protocol):
         ...
 
     def finished(self, ticket: Ticket, result: JobResult) -> None:
-        """The job has its one result; `ticket.done` is set right after."""
+        """The job has its one result; `ticket.done` is set right after. Its event log is the ledger's to end."""
         ...
 
 
@@ -52,6 +53,8 @@ class DispatcherSettings:
 
     places: int
     """Jobs that may wait."""
+    places_bytes: int = 2**62
+    """Bytes of code and input that may wait, of all jobs together."""
     jobs_at_once: int
     """Jobs that may run: no more than there can be containers."""
     reserved_warm: int
@@ -87,6 +90,7 @@ class Dispatcher:
         self._tasks = tasks
         self._queue = JobQueue(settings.fairness)
         self._running: Counter[str] = Counter()
+        self._started: set[Ticket] = set()
         self._leasing: Counter[str] = Counter()
         """Shelf to jobs that were started and have no container yet."""
         self._costs: dict[tuple[str, str], float] = {}
@@ -110,14 +114,18 @@ class Dispatcher:
 
     # -- in ---------------------------------------------------------------------------------------------
 
-    def admit(self, tenant: str, share: float, *, rate_wait_seconds: float = 0.0) -> None:
+    def admit(self, tenant: Tenant, *, size_bytes: int = 0, rate_wait_seconds: float = 0.0) -> None:
         """Raise TenantLimited, HostFull or Draining where one more job of `tenant` cannot be taken now."""
         refusal = plan_admission(
             QueueSnapshot(
                 queued=len(self._queue),
                 places=self._settings.places,
-                queued_of_tenant=self._queue.count_of(tenant),
-                share=share,
+                queued_of_tenant=self._queue.count_of(tenant.name),
+                share=tenant.queue_share,
+                size_bytes=size_bytes,
+                queued_bytes=self._queue.bytes_of(),
+                bytes_of_tenant=self._queue.bytes_of(tenant.name),
+                places_bytes=self._settings.places_bytes,
                 seconds_per_start=self._pace_seconds,
                 rate_wait_seconds=rate_wait_seconds,
                 draining=self._stopped,
@@ -127,10 +135,13 @@ class Dispatcher:
             raise refusal
 
     def submit(self, ticket: Ticket) -> None:
-        """Take a job that was admitted: it starts now, or waits for its turn."""
+        """Take a job that was admitted: it starts now, or waits for its turn; PoolClosed on it after `stop`."""
         ticket.cost = CONTAINER_COST_MS + self._costs.get((ticket.tenant.name, shelf_of(ticket.job)), 0.0)
         ticket.events.add("status", {"state": ticket.state})
-        if not self._stopped and not len(self._queue) and self._can_start(ticket):
+        if self._stopped:
+            _end(ticket, PoolClosed("the service is stopping; the job has not started"))
+            return
+        if not len(self._queue) and self._can_start(ticket):
             ticket.queued_at = _now()
             self._start(ticket)
             return
@@ -158,6 +169,13 @@ class Dispatcher:
             _end(ticket, PoolClosed("the service is stopping; the job has not started"))
         return waiting
 
+    def abandon(self) -> None:
+        """Stop, and end what runs without a result: its containers are killed, and it is nobody's now."""
+        self.stop()
+        for ticket in tuple(self._started):
+            if ticket.task is not None:
+                ticket.task.cancel()
+
     def estimate(self, ticket: Ticket) -> tuple[int, float] | None:
         """About which place a waiting job has, and in how many milliseconds it starts; None: it does not wait."""
         position = self._queue.position_of(ticket, _now())
@@ -169,9 +187,9 @@ class Dispatcher:
         """Start every job that can start now. Called whenever something may have changed."""
         if self._stopped or not len(self._queue):
             return
-        for ticket in self._queue.take_expired(_now()):
-            late = PoolTimeout("the job did not start before its deadline in the queue")
-            self._finish(ticket, unrun(ticket.job, Outcome.EXPIRED, late))
+        for late in self._queue.take_expired(_now()):
+            why = PoolTimeout("the job did not start before its deadline in the queue")
+            self._finish(late, unrun(late.job, Outcome.EXPIRED, why))
         while len(self._queue) and (ticket := self._queue.take_next(self._can_start, _now())) is not None:
             self._note_pace()
             self._start(ticket)
@@ -193,6 +211,7 @@ class Dispatcher:
     def _start(self, ticket: Ticket) -> None:
         self._running[ticket.tenant.name] += 1
         self._leasing[shelf_of(ticket.job)] += 1
+        self._started.add(ticket)
         ticket.started_at = _now()
         ticket.enter(JobState.RUNNING)
         self._ledger.started(ticket)
@@ -224,6 +243,7 @@ class Dispatcher:
         if not self._running[ticket.tenant.name]:
             del self._running[ticket.tenant.name]
         ticket.task = None
+        self._started.discard(ticket)
         self.look()
 
     def note_leased(self, ticket: Ticket) -> None:
@@ -241,7 +261,6 @@ class Dispatcher:
         ticket.enter(JobState.FINISHED)
         self._ledger.finished(ticket, result)
         ticket.done.set_result(result)
-        ticket.events.end()
 
     # -- figures ----------------------------------------------------------------------------------------
 

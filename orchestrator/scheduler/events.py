@@ -26,12 +26,14 @@ class JobEvent:
 class EventLog:
     """The events of one job, in a ring: the oldest go first, and the gap in the numbers tells."""
 
-    def __init__(self, *, most_events: int = MOST_EVENTS, most_characters: int = MOST_CHARACTERS) -> None:
+    def __init__(
+        self, *, most_events: int = MOST_EVENTS, most_characters: int = MOST_CHARACTERS, first_id: int = 1
+    ) -> None:
         self._most_events = most_events
         self._most_characters = most_characters
         self._ring: deque[tuple[JobEvent, int]] = deque()
         self._characters = 0
-        self._last_id = 0
+        self._last_id = first_id - 1
         self._ended = False
         self._more: asyncio.Event | None = None
 

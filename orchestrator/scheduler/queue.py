@@ -51,6 +51,8 @@ class Ticket:
     priority: Priority
     done: asyncio.Future[JobResult]
     """Set once, with the job's one result."""
+    size_bytes: int = 0
+    """What it holds of memory while it waits: code, input and files."""
     cost: float = CONTAINER_COST_MS
     state: JobState = JobState.QUEUED
     queued_at: float = 0.0
@@ -84,6 +86,7 @@ class JobQueue:
         self._deadlines: list[tuple[float, int, LaneKey, str]] = []
         self._numbers = 0
         self._of_tenant: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
         self._length = 0
 
     def __len__(self) -> int:
@@ -95,6 +98,10 @@ class JobQueue:
     def count_of(self, tenant: str) -> int:
         """How many places a tenant's jobs take."""
         return self._of_tenant[tenant]
+
+    def bytes_of(self, tenant: str | None = None) -> int:
+        """How many bytes the jobs of a tenant hold, or those of all."""
+        return self._bytes.total() if tenant is None else self._bytes[tenant]
 
     def depth(self) -> dict[Priority, int]:
         """How many wait in each class."""
@@ -108,6 +115,7 @@ class JobQueue:
         ticket.queued_at = now
         self._lanes.setdefault(ticket.lane, OrderedDict())[ticket.job.id] = ticket
         self._of_tenant[ticket.tenant.name] += 1
+        self._bytes[ticket.tenant.name] += ticket.size_bytes
         self._length += 1
         self._numbers += 1
         heapq.heappush(self._deadlines, (ticket.job.start_by, self._numbers, ticket.lane, ticket.job.id))
@@ -120,6 +128,7 @@ class JobQueue:
         if not line:
             del self._lanes[ticket.lane]
         self._of_tenant[ticket.tenant.name] -= 1
+        self._bytes[ticket.tenant.name] -= ticket.size_bytes
         self._length -= 1
         return True
 
@@ -138,7 +147,8 @@ class JobQueue:
         """Take out every ticket whose deadline is over."""
         while self._deadlines and self._deadlines[0][0] <= now:
             _, _, key, job_id = heapq.heappop(self._deadlines)
-            ticket = self._lanes.get(key, {}).get(job_id)
+            line = self._lanes.get(key)
+            ticket = line.get(job_id) if line else None
             if ticket is not None and self.remove(ticket):
                 yield ticket
 

@@ -151,7 +151,7 @@ async def test_stopping_waits_for_what_runs_and_leaves_the_rest_unfinished():
         with pytest.raises(PoolClosed):
             await waiting.done
         with pytest.raises(Draining):
-            hall.dispatcher.admit("alice", 0.5)
+            hall.dispatcher.admit(Tenant(name="alice"))
     assert (await running.done).success
     assert waiting.state is JobState.QUEUED
     assert hall.ledger.ends == [running]
@@ -163,13 +163,13 @@ async def test_a_full_queue_and_a_full_share_are_told_apart():
         for _ in range(3):
             hall.submit("greedy", input_json="1000")
         with pytest.raises(TenantLimited) as limited:
-            hall.dispatcher.admit("greedy", 0.5)
+            hall.dispatcher.admit(Tenant(name="greedy"))
         assert limited.value.reason == "queue_share"
-        hall.dispatcher.admit("other", 0.5)
+        hall.dispatcher.admit(Tenant(name="other"))
         hall.submit("other", input_json="1000")
         hall.submit("third", input_json="1000")
         with pytest.raises(HostFull) as full:
-            hall.dispatcher.admit("fourth", 0.5)
+            hall.dispatcher.admit(Tenant(name="fourth"))
         assert 1 <= full.value.retry_after_seconds <= 300
 
 
