@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from orchestrator import __version__
@@ -35,23 +38,35 @@ def api_of(state: ApiState) -> FastAPI:
     app.include_router(jobs_router)
     app.include_router(host_router)
     install_problems(app)
-    _describe_problems(app)
+    _complete_document(app)
     return app
 
 
-def _describe_problems(app: FastAPI) -> None:
-    """Put the schema of problems into the OpenAPI document, which the answers of all routes refer to."""
+def _complete_document(app: FastAPI) -> None:
+    """Add to the OpenAPI document what FastAPI leaves out: the schema of problems, and nulls in examples."""
     make_document = app.openapi
 
-    def document() -> dict[str, object]:
+    def document() -> dict[str, Any]:
         if app.openapi_schema is None:
             made = make_document()
-            schemas = made.setdefault("components", {}).setdefault("schemas", {})
-            template = "#/components/schemas/{model}"
-            problem = ProblemOut.model_json_schema(ref_template=template)
-            schemas.update(problem.pop("$defs", {}))
-            schemas[ProblemOut.__name__] = problem
+            made["components"]["schemas"] |= _problem_schemas()
+            for route in (*jobs_router.routes, *host_router.routes):
+                if isinstance(route, APIRoute):
+                    _put_examples_back(made, route)
             app.openapi_schema = made
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # as FastAPI says to extend it
+
+
+def _problem_schemas() -> dict[str, Any]:
+    problem = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**problem.pop("$defs", {}), ProblemOut.__name__: problem}
+
+
+def _put_examples_back(document: dict[str, Any], route: APIRoute) -> None:
+    for method in route.methods or ():
+        answers = document["paths"][route.path][method.lower()]["responses"]
+        for status, answer in route.responses.items():
+            for kind, content in answer["content"].items():
+                answers[str(status)]["content"][kind]["example"] = content["example"]

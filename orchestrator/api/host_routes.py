@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from orchestrator.api import examples
 from orchestrator.api.answers import describe, json_answer
@@ -78,6 +78,7 @@ async def stats(
 
 @host_router.get(
     "/metrics",
+    response_class=PlainTextResponse,
     dependencies=[OPERATOR_ONLY],
     responses={
         **describe(200, HealthOut, None, 401, 403),

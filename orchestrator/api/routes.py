@@ -168,6 +168,7 @@ async def cancel(request: Request, asker: Asker, job_id: _JobId) -> Response:
 
 @jobs_router.get(
     "/jobs/{job_id}/events",
+    response_class=StreamingResponse,
     responses={
         **describe(200, JobOut, None, 401, 403, 404, 422, 503),
         200: {
