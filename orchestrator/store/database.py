@@ -23,7 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from orchestrator.domain.errors import ConfigurationError, StoreConflict, StoreUnavailable
 
-__all__ = ("Database", "foreign_errors", "open_database")
+__all__ = ("Database", "check_url", "foreign_errors", "open_database")
 
 BUSY_SECONDS = 15
 """How long a write waits for another process, `sandbox-orch keys` for example, to finish its own."""
@@ -73,6 +73,11 @@ def open_database(text: str, *, readers: int) -> Database:
     if url.get_backend_name() == "sqlite":
         return _open_sqlite(url, readers)
     return _open_postgresql(url.set(drivername="postgresql+psycopg"), readers)
+
+
+def check_url(text: str) -> None:
+    """Raise ConfigurationError where this is no URL of a store."""
+    _parse(text)
 
 
 def _parse(text: str) -> URL:
