@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.inputs import seconds_of
 from orchestrator.cli.render import harmless
 from orchestrator.cli.stores import with_store
 from orchestrator.config import Settings
 from orchestrator.domain.errors import InvalidTenant
-from orchestrator.domain.tenant import DAY_SECONDS, Scope, Tenant
+from orchestrator.domain.tenant import Scope, Tenant
 
 if TYPE_CHECKING:
     from orchestrator.store.keys import KeyInfo
@@ -23,18 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ("keys",)
 
-_UNITS = {"m": 60, "h": 3600, "d": DAY_SECONDS}
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-
-
-def _seconds_of(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
-    """`30d`, `12h` or `15m`, as seconds."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text)
-    if match is None:
-        raise click.BadParameter(f"{text[:40]!r} is no duration such as 30d, 12h or 15m")
-    return float(int(match[1]) * _UNITS[match[2]])
 
 
 @click.group()
@@ -53,7 +42,7 @@ def keys() -> None:
     show_default="execute and read",
     help="What it allows; may be given several times.",
 )
-@click.option("--expires-in", callback=_seconds_of, metavar="30d|12h|15m", help="[default: never]")
+@click.option("--expires-in", callback=seconds_of, metavar="30d|12h|15m", help="[default: never]")
 @click.option("--note", default="", metavar="TEXT", help="What it is for, for the list.")
 @_AS_JSON
 @click.pass_obj

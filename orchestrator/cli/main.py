@@ -17,9 +17,11 @@ from orchestrator.cli.config import config
 from orchestrator.cli.doctor import doctor
 from orchestrator.cli.exit_codes import ExitCode, exit_code_of_error
 from orchestrator.cli.images import images
+from orchestrator.cli.jobs import jobs
 from orchestrator.cli.keys import keys
 from orchestrator.cli.run import run
 from orchestrator.cli.serve import serve
+from orchestrator.cli.submit import submit
 from orchestrator.cli.tenants import tenants
 from orchestrator.config import load_settings
 from orchestrator.domain.errors import OrchestratorError
@@ -71,6 +73,8 @@ cli.add_command(bench)
 cli.add_command(doctor)
 cli.add_command(attack)
 cli.add_command(serve)
+cli.add_command(submit)
+cli.add_command(jobs)
 cli.add_command(keys)
 cli.add_command(tenants)
 cli.add_command(config)
