@@ -135,7 +135,7 @@ def logs(server: str, key_file: str | None, job_id: str, *, raw: bool) -> None:
 def _print(event: Event, *, raw: bool) -> None:
     text = event.data.get("text")
     if event.name in ("stdout", "stderr") and isinstance(text, str):
-        click.echo(text if raw else harmless(text), nl=False, err=event.name == "stderr")
+        click.echo(text if raw else harmless(text), nl=False, err=event.name == "stderr", color=raw)
 
 
 def _exit_code(event: Event) -> ExitCode:
