@@ -90,6 +90,7 @@ async def serve(settings: Settings, tell: Tell) -> None:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=30,
                 limit_concurrency=settings.connections_maximum,
                 timeout_graceful_shutdown=max(1, round(settings.drain_seconds) + 5),
             ),
