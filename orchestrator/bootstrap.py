@@ -59,14 +59,16 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
 
 
 @asynccontextmanager
-async def open_orchestrator(settings: Settings | None = None) -> AsyncIterator[Orchestrator]:
+async def open_orchestrator(
+    settings: Settings | None = None, *, telemetry: Telemetry | None = None
+) -> AsyncIterator[Orchestrator]:
     """A running orchestrator, its shelves filling in the background; on leaving, no container is left.
 
     Raises ConfigurationError, ImageMissing or EngineUnavailable before anything is made.
     """
     settings = settings or load_settings()
     runtimes = runtimes_on_offer(settings)
-    telemetry = Telemetry()
+    telemetry = telemetry or Telemetry()
     instance = uuid.uuid4().hex
     owner = Owner.this_process()
     labels = {LABEL_INSTANCE: instance, LABEL_OWNER: owner.as_label()}

@@ -1,15 +1,23 @@
 """Configuration: every knob once, with its unit in its name and what breaks when it is wrong.
 
-Read from the environment as SANDBOX_ORCH_<NAME>. Floors below get only their own small part of it.
+Read from the environment as SANDBOX_ORCH_<NAME>, and from a TOML file as <name>.
+Floors below get only their own small part of it.
 """
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from orchestrator.domain.errors import ConfigurationError
 from orchestrator.domain.limits import KIB, MIB
@@ -86,6 +94,39 @@ class Settings(BaseSettings):
     engine_calls_at_once: int = Field(default=8, ge=1, le=64)
     """Threads that talk to the engine."""
 
+    serve_host: str = "127.0.0.1"
+    """Address that `serve` listens on. Beyond loopback only with authentication; put TLS in front of it."""
+    serve_port: int = Field(default=8080, ge=0, le=65_535)
+    """Port that `serve` listens on; 0 takes a free one."""
+    data_folder: Path | None = None
+    """Where `serve` keeps its store and the first key; None: `/var/lib/sandbox-orch`, or one in your home."""
+    store_url: str | None = None
+    """`sqlite:///…` or `postgresql+psycopg://…`; None: SQLite in the data folder. One `serve` per store."""
+    authentication: bool = True
+    """Whether `serve` asks for API keys. Without, whoever reaches the port may run code."""
+    queue_places: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Jobs that may wait. Too low: bursts are refused; too high: long waits instead of early refusals."""
+    queue_bytes: int = Field(default=256 * MIB, ge=MIB)
+    """Bytes of code and input that may wait, of all jobs together. Too high: memory runs out in a flood."""
+    submitted_queue_seconds: float = Field(default=3600.0, gt=0, le=7 * 86_400)
+    """How long a submitted job may wait before it has expired; `queue_seconds` is for those whose caller waits."""
+    priority_ageing_seconds: float = Field(default=10.0, gt=0, le=86_400)
+    """After each such wait a job counts as one priority class better. Too high: batch jobs starve for long."""
+    reserved_warm: int = Field(default=1, ge=0, le=1000)
+    """Warm containers per runtime that a tenant with a running job leaves to others; never all that are made."""
+    body_bytes: int = Field(default=16 * MIB, ge=64 * KIB, le=1024 * MIB)
+    """Largest request body."""
+    bodies_bytes: int = Field(default=256 * MIB, ge=MIB)
+    """All request bodies together at one moment. Too high: many large requests use up the memory."""
+    connections_maximum: int = Field(default=2048, ge=8, le=65_536)
+    """HTTP connections at one moment; more are told to come back."""
+    drain_seconds: float = Field(default=60.0, ge=0, le=86_400)
+    """How long running jobs may take to finish after SIGTERM; then they are run again by the next start."""
+    store_jobs_maximum: int = Field(default=1_000_000, ge=1)
+    """Finished jobs kept, of all tenants together; the oldest go first."""
+    store_bytes_maximum: int = Field(default=10 * 1024 * MIB, ge=MIB)
+    """Bytes of requests and results kept. Too high: the disk runs full."""
+
     @field_validator("runtimes", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
@@ -108,12 +149,44 @@ class Settings(BaseSettings):
         return self
 
 
-def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, with `overrides` first. Raises ConfigurationError in one line."""
+def load_settings(config_file: Path | None = None, **overrides: object) -> Settings:
+    """Settings: `overrides` first, then the environment, then the TOML file, then the defaults.
+
+    Raises ConfigurationError in one line.
+    """
+    make = Settings if config_file is None else _settings_over(_read_toml(config_file))
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+        return make(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
-        problem = f"{name}: {first['msg']} (SANDBOX_ORCH_{name.upper()})"
+        place = f"SANDBOX_ORCH_{name.upper()}" + (f" or {config_file}" if config_file else "")
+        problem = f"{name}: {first['msg']} ({place})"
         raise ConfigurationError(problem) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is no TOML: {error}") from None
+
+
+def _settings_over(values: dict[str, Any]) -> type[Settings]:
+    """Settings that take `values` where neither the caller nor the environment says something."""
+
+    class FileSettings(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - neither of these two is used here
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=values)
+
+    return FileSettings

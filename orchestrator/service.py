@@ -71,6 +71,15 @@ class Orchestrator:
         """What a job gets that asks for nothing."""
         return self._settings.default_limits
 
+    @property
+    def runner(self) -> JobRunner:
+        """What runs its jobs: for those who bring a queue of their own."""
+        return self._runner
+
+    def accept(self, spec: JobSpec) -> Job:
+        """A job ready to be run, its bounds checked. Raises RequestError (InvalidJob, UnknownRuntime)."""
+        return self._accept(spec)
+
     async def execute(self, spec: JobSpec) -> JobResult:
         """Run one job and answer its result, whatever its outcome.
 

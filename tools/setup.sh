@@ -94,6 +94,17 @@ start_engine() {
   die "the Docker Engine did not answer within 30 s; its log (/var/log/dockerd.log or journalctl -u docker) tells why"
 }
 
+install_test_databases() { # PostgreSQL's programs: its tests start a server of their own; as root only
+  [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] && return 0
+  is_root && has_apt || return 0
+  # The package would start a server for the machine, which nobody asked for.
+  [ -e /etc/postgresql-common/createcluster.conf ] || {
+    mkdir -p /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/sandbox-orch.conf
+  }
+  apt_install postgresql
+}
+
 install_test_runtimes() { # further container runtimes, for the tests that need them; as root only
   is_root && has_apt || return 0
   command -v crun >/dev/null 2>&1 || apt_install crun

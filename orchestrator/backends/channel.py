@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from secrets import token_hex
+from typing import cast
 
 from orchestrator.backends.docker import ExecStream
 from orchestrator.backends.frames import FrameDecoder, encode_frame
@@ -106,8 +107,8 @@ class RunnerChannel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ours."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what the loop gives for a stream socket
-        self._transport = transport
+        # What every loop gives for a stream socket; uvloop's is no subclass.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; decode what is complete and wake the reader."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from orchestrator.bootstrap import default_limits, open_orchestrator, runtimes_on_offer
 from orchestrator.cli.exit_codes import exit_code_of_result
+from orchestrator.cli.inputs import files_of, input_of, limits_asked, read_text, stdin_of
 from orchestrator.cli.render import show_result
 from orchestrator.config import Settings
-from orchestrator.domain.bounds import ForeignJsonError, parse_foreign_json
-from orchestrator.domain.errors import InvalidJob, UnknownRuntime
-from orchestrator.domain.job import MAX_CODE_BYTES, MAX_INPUT_BYTES, JobSpec, Mode
+from orchestrator.domain.errors import UnknownRuntime
+from orchestrator.domain.job import MAX_CODE_BYTES, JobSpec, Mode
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import JobResult
 from orchestrator.domain.runtime import Runtime
@@ -94,17 +94,17 @@ async def _run_once(settings: Settings, spec: JobSpec) -> JobResult:
 
 def _spec_of(options: _Options, settings: Settings) -> JobSpec:
     runtime = _runtime_of(options, runtimes_on_offer(settings))
-    limits = _limits_of(options.limits, default_limits(settings))
+    limits = Limits.from_wire(limits_asked(options.limits), defaults=default_limits(settings))
     require_possible(limits, runtime)
     return JobSpec(
         runtime=runtime.name,
-        code=_read_text("FILE", options.file, MAX_CODE_BYTES),
+        code=read_text("FILE", options.file, MAX_CODE_BYTES),
         mode=Mode.PROGRAM if options.program else Mode.FUNCTION,
-        input_json=_input_of(options.input),
+        input_json=input_of(options.input),
         entrypoint=options.entrypoint,
-        stdin=_stdin_of(options.stdin),
+        stdin=stdin_of(options.stdin),
         args=options.args,
-        files=_files_of(options.files),
+        files=files_of(options.files),
         limits=limits,
     )
 
@@ -123,50 +123,6 @@ def _runtime_of(options: _Options, runtimes: dict[str, Runtime]) -> Runtime:
     )
 
 
-def _input_of(text: str | None) -> str:
-    if text is None:
-        return "null"
-    where = "--input"
-    if text == "-" or _is_file(text):
-        where, text = f"--input {text}", _read_text("--input", text, MAX_INPUT_BYTES)
-    try:
-        parse_foreign_json(text)
-    except ForeignJsonError as error:
-        hint = "" if where != "--input" else "; give JSON, or the path of a file that exists"
-        raise InvalidJob(where, f"{error}{hint}") from None
-    return text
-
-
-def _stdin_of(text: str | None) -> str:
-    if text is None:
-        return ""
-    return _read_text("--stdin", text, MAX_INPUT_BYTES) if text == "-" or _is_file(text) else text
-
-
-def _files_of(paths: tuple[str, ...]) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    for path in paths:
-        if (name := Path(path).name) in files:
-            raise InvalidJob("--file", f"two of the files are called {name!r}")
-        files[name] = _read_bytes("--file", path, MAX_INPUT_BYTES)
-    return files
-
-
-def _limits_of(pairs: tuple[str, ...], defaults: Limits) -> Limits:
-    asked: dict[str, object] = {}
-    for pair in pairs:
-        name, equals, number = pair.partition("=")
-        digits = number.replace("_", "")
-        if not equals or not digits.removeprefix("-").isascii() or not digits.removeprefix("-").isdigit():
-            raise InvalidJob("--limit", f"{pair[:60]!r} is not NAME=NUMBER, as in wall_time_ms=2000")
-        asked[name] = int(digits) if len(digits) < len("9" * 19) else sys.maxsize
-    limits = Limits.from_wire(asked, defaults=defaults)
-    if "wall_time_ms" in asked and "cpu_time_ms" not in asked:
-        # A longer wall time alone is meant to let the code compute longer.
-        limits = replace(limits, cpu_time_ms=limits.wall_time_ms)
-    return limits
-
-
 def _save(result: JobResult, folder: str | None) -> None:
     if folder is None or not result.files:
         return
@@ -178,35 +134,3 @@ def _save(result: JobResult, folder: str | None) -> None:
             place = target / name
             place.unlink(missing_ok=True)
             place.write_bytes(data)
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def _read_text(field: str, path: str, most_bytes: int) -> str:
-    data = _read_bytes(field, path, most_bytes)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidJob(
-            field, f"{path} is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
-        ) from None
-
-
-def _read_bytes(field: str, path: str, most_bytes: int) -> bytes:
-    try:
-        if path == "-":
-            data = sys.stdin.buffer.read(most_bytes + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(most_bytes + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidJob(field, f"cannot read {path!r}: {reason}") from None
-    if len(data) > most_bytes:
-        raise InvalidJob(field, f"{path} is above the limit of {most_bytes} bytes")
-    return data

@@ -8,7 +8,14 @@ from itertools import accumulate
 
 from orchestrator.domain.limits import KIB
 
-__all__ = ("MAX_JSON_DEPTH", "ForeignJsonError", "cut", "is_deeper_than", "parse_foreign_json")
+__all__ = (
+    "MAX_JSON_DEPTH",
+    "ForeignJsonError",
+    "cut",
+    "has_more_nodes_than",
+    "is_deeper_than",
+    "parse_foreign_json",
+)
 
 MAX_JSON_DEPTH = 128
 """How deep a tenant's input and output may nest."""
@@ -75,6 +82,14 @@ def is_deeper_than(text: bytes, most: int) -> bool:
         return False
     steps = _STRING.sub(b"", text).translate(_STEPS, _NOT_BRACKETS)
     return max(accumulate(memoryview(steps).cast("b")), default=0) > most
+
+
+def has_more_nodes_than(text: bytes, most: int) -> bool:
+    """Whether JSON `text` holds more values than `most`, about, found without parsing it."""
+    if text.count(b",") + text.count(b"[") + text.count(b"{") <= most:
+        return False
+    bare = _STRING.sub(b"", text)
+    return bare.count(b",") + bare.count(b"[") + bare.count(b"{") > most
 
 
 def cut(text: str, most: int = 4 * KIB) -> str:

@@ -75,7 +75,11 @@ class StreamText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Milliseconds spent in each part of a job's life, by the host's monotonic clock."""
+    """Where a job's time went, in milliseconds by the host's monotonic clock.
+
+    The first five are durations. The others are a waterfall: when each step was over, counted from the moment
+    the job came in; None where the job did not get that far.
+    """
 
     validate_ms: float = 0.0
     lease_ms: float = 0.0
@@ -83,6 +87,19 @@ class Timing:
     """From injection to the last byte that was waited for."""
     collect_ms: float = 0.0
     total_ms: float = 0.0
+    validated_ms: float = 0.0
+    queued_ms: float | None = None
+    """It left the queue."""
+    leased_ms: float | None = None
+    """It had its container, warm or cold."""
+    dispatched_ms: float | None = None
+    """It was written to the runner."""
+    first_byte_ms: float | None = None
+    """The runner was first heard of."""
+    executed_ms: float | None = None
+    """It ended, or was ended."""
+    collected_ms: float | None = None
+    """Its result was complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -578,6 +578,10 @@ class WarmPool:
 
     # -- looking in ---------------------------------------------------------------------------------
 
+    def count_warm(self, runtime: str) -> int:
+        """How many containers of `runtime` stand ready. Cheap: asked before every job of a queue."""
+        return len(self._shelves[runtime].warm)
+
     def statistics(self) -> PoolStatistics:
         """The pool now."""
         states: dict[str, Counter[ContainerState]] = {name: Counter() for name in self._shelves}

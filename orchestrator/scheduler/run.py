@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from dataclasses import dataclass
+from typing import Protocol
 
 from tenacity import (
     AsyncRetrying,
@@ -37,7 +38,7 @@ from orchestrator.pool.pool import WarmPool
 from orchestrator.scheduler.transcript import Transcript, decode_files
 from orchestrator.telemetry import Telemetry
 
-__all__ = ("Job", "JobRunner")
+__all__ = ("Job", "JobRunner", "Watch", "unrun")
 
 MAX_ATTEMPTS = 3
 INFRASTRUCTURE_FAILED = (ContainerGone, EngineUnavailable)
@@ -60,6 +61,18 @@ class Job:
     validate_ms: float = 0.0
 
 
+class Watch(Protocol):
+    """Somebody who looks on while a job runs. Must not wait, and must not raise."""
+
+    def leased(self, transcript: Transcript) -> None:
+        """The job has its container; `transcript` is what it prints, as it comes. Again after a rerun."""
+        ...
+
+    def printed(self, name: str, text: str) -> None:
+        """The job printed `text` to `stdout` or `stderr`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRunner:
     """Runs jobs on the containers of a pool."""
@@ -70,68 +83,73 @@ class JobRunner:
     cpus: float
     """CPU quota of every container: how fast CPU time can be used."""
 
-    async def run(self, job: Job) -> JobResult:
+    async def run(self, job: Job, watch: Watch | None = None) -> JobResult:
         """The job's one result. Whatever goes wrong on our side is INTERNAL_ERROR, or the job is run again.
 
         A job has no network and leaves nothing behind, so running it again is safe. Raises InvalidJob
         where all parts of the job together are more than a frame can carry.
         """
         frame = job_frame(job)
+        view = _View(job, _now(), watch)
         try:
-            result = await self._run_once(job, frame, attempt=1)
+            result = await self._run_once(view, frame, attempt=1)
         except INFRASTRUCTURE_FAILED as error:
             self.telemetry.job_rerun(job.id, 1, error)
-            result = await self._run_again(job, frame)
+            result = await self._run_again(view, frame)
         except PoolTimeout as error:
-            result = _unstarted(job, Outcome.EXPIRED, error, attempts=1)
+            result = unrun(job, Outcome.EXPIRED, error)
         except (BackendError, InternalError) as error:
-            result = _unstarted(job, Outcome.INTERNAL_ERROR, error, attempts=1)
+            result = unrun(job, Outcome.INTERNAL_ERROR, error)
         self.telemetry.job_finished(job.spec.runtime, result)
         return result
 
-    async def _run_again(self, job: Job, frame: bytes) -> JobResult:
+    async def _run_again(self, view: _View, frame: bytes) -> JobResult:
         """Up to MAX_ATTEMPTS in all, each on a fresh container, with back-off."""
         number = 1
         try:
-            async for attempt in self._retrying(job):
+            async for attempt in self._retrying(view.job):
                 with attempt:
                     number = 1 + attempt.retry_state.attempt_number
-                    return await self._run_once(job, frame, number)
+                    return await self._run_once(view, frame, number)
         except PoolTimeout as error:
-            return _unstarted(job, Outcome.EXPIRED, error, number)
+            return unrun(view.job, Outcome.EXPIRED, error, attempts=number)
         except (BackendError, InternalError) as error:
-            return _unstarted(job, Outcome.INTERNAL_ERROR, error, number)
+            return unrun(view.job, Outcome.INTERNAL_ERROR, error, attempts=number)
         raise InternalError("a job was neither run again nor given up")
 
-    async def _run_once(self, job: Job, frame: bytes, attempt: int) -> JobResult:
+    async def _run_once(self, view: _View, frame: bytes, attempt: int) -> JobResult:
+        job = view.job
         measure = job.limits if job.made_to_measure else None
         async with self.pool.lease(job.spec.runtime, made_to_measure=measure, deadline=job.start_by) as lease:
-            leased_at = _now()
+            clock = _Clock(began_at=view.began_at, leased_at=_now())
             transcript = Transcript(most_bytes=job.limits.output_bytes)
+            view.show(transcript)
             lease.inject(frame, job.limits)
-            ending = await self._wait(lease, job, transcript, leased_at)
-            ended_at = _now()
+            clock.dispatched_at = _now()
+            ending = await self._wait(lease, view, transcript, clock)
+            clock.ended_at = _now()
             ending, counters = await self._kill_and_count(lease, ending)
-            seen = _Seen(transcript, ending, counters, _Clock(leased_at, ended_at))
+            seen = _Seen(transcript, ending, counters, clock)
             return self._collect(job, lease, seen, attempt)
 
     # -- wait or kill -------------------------------------------------------------------------------
 
-    async def _wait(self, lease: Lease, job: Job, transcript: Transcript, started_at: float) -> Ending:
+    async def _wait(self, lease: Lease, view: _View, transcript: Transcript, clock: _Clock) -> Ending:
         """Listen until the result, the deadline, the CPU limit, or the runner's end."""
-        deadline = started_at + job.limits.wall_time_ms / 1000
-        check_at = self._next_cpu_check(job.limits, Counters(cpu_ns=0), started_at, deadline)
+        limits = view.job.limits
+        deadline = clock.leased_at + limits.wall_time_ms / 1000
+        check_at = self._next_cpu_check(limits, Counters(cpu_ns=0), clock.leased_at, deadline)
         while True:
             try:
                 async with asyncio.timeout_at(min(deadline, check_at)):
-                    return await _listen(lease, job, transcript)
+                    return await _listen(lease, view, transcript, clock)
             except TimeoutError:
                 if _now() >= deadline:
                     return Ending(kind=EndingKind.DEADLINE)
                 counters = await lease.counters()
-                if _cpu_ms(counters) >= job.limits.cpu_time_ms:
+                if _cpu_ms(counters) >= limits.cpu_time_ms:
                     return Ending(kind=EndingKind.CPU)
-                check_at = self._next_cpu_check(job.limits, counters, _now(), deadline)
+                check_at = self._next_cpu_check(limits, counters, _now(), deadline)
             except ProtocolError as error:
                 return Ending(kind=EndingKind.SPOILED, problem=str(error))
 
@@ -212,16 +230,18 @@ class JobRunner:
         )
 
 
-async def _listen(lease: Lease, job: Job, transcript: Transcript) -> Ending:
+async def _listen(lease: Lease, view: _View, transcript: Transcript, clock: _Clock) -> Ending:
     """Frames until the one result of this job, or the end of the stream."""
     while (frame := await lease.receive()) is not None:
-        if frame.get("job") != job.id:
+        clock.first_byte_at = clock.first_byte_at or _now()
+        if frame.get("job") != view.job.id:
             raise ProtocolError(f"a {frame['type']} frame of another job", step="listen")
         if frame["type"] == "result":
             return Ending(kind=EndingKind.RESULT, frame=frame)
         if frame["type"] != "stream":
             raise ProtocolError("a frame that has no place in a job", step="listen")
         transcript.add(frame)
+        view.tell(frame)
     return Ending(kind=EndingKind.STREAM_END)
 
 
@@ -256,23 +276,50 @@ def _job_fields(spec: JobSpec, job_id: str, limits: Limits) -> dict[str, object]
     }
 
 
-def _unstarted(job: Job, outcome: Outcome, error: Exception, attempts: int) -> JobResult:
+def unrun(job: Job, outcome: Outcome, error: Exception, *, attempts: int = 1) -> JobResult:
+    """The result of a job that no container has run."""
+    now = _now()
     return JobResult(
         id=job.id,
         outcome=outcome,
         usage=Usage(wall_ms=0.0),
         error=JobError(name=type(error).__name__, message=str(error)),
-        timing=Timing(validate_ms=job.validate_ms, total_ms=(_now() - job.accepted_at) * 1000),
+        timing=Timing(
+            validate_ms=job.validate_ms,
+            total_ms=(now - job.accepted_at) * 1000,
+            validated_ms=job.validate_ms,
+            queued_ms=job.validate_ms + (now - job.accepted_at) * 1000,
+        ),
         attempts=max(1, attempts),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Clock:
-    """When the job had its container and when its wait was over, by the event loop's clock."""
+class _View:
+    """A job, when its turn came, and who looks on."""
 
+    job: Job
+    began_at: float
+    watch: Watch | None
+
+    def show(self, transcript: Transcript) -> None:
+        if self.watch is not None:
+            self.watch.leased(transcript)
+
+    def tell(self, frame: dict[str, object]) -> None:
+        if self.watch is not None:
+            self.watch.printed(str(frame["name"]), str(frame["text"]))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Clock:
+    """When each step of a job's run was over, by the event loop's clock."""
+
+    began_at: float
     leased_at: float
-    ended_at: float
+    dispatched_at: float = 0.0
+    first_byte_at: float | None = None
+    ended_at: float = 0.0
 
     @property
     def wall_ms(self) -> float:
@@ -280,12 +327,23 @@ class _Clock:
 
     def timing(self, job: Job) -> Timing:
         now = _now()
+
+        def since_it_came(moment: float) -> float:
+            return job.validate_ms + (moment - job.accepted_at) * 1000
+
         return Timing(
             validate_ms=job.validate_ms,
             lease_ms=(self.leased_at - job.accepted_at) * 1000,
             run_ms=self.wall_ms,
             collect_ms=(now - self.ended_at) * 1000,
             total_ms=(now - job.accepted_at) * 1000,
+            validated_ms=job.validate_ms,
+            queued_ms=since_it_came(self.began_at),
+            leased_ms=since_it_came(self.leased_at),
+            dispatched_ms=since_it_came(self.dispatched_at),
+            first_byte_ms=None if self.first_byte_at is None else since_it_came(self.first_byte_at),
+            executed_ms=since_it_came(self.ended_at),
+            collected_ms=since_it_came(now),
         )
 
 

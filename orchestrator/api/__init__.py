@@ -1,0 +1,1 @@
+"""HTTP floor: requests in, the service called, answers out. Statuses are in `problems.py` only."""

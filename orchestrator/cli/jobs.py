@@ -1,0 +1,156 @@
+"""Command line: `sandbox-orch jobs list|show|cancel|logs`, the jobs of a running service."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.exit_codes import ExitCode, exit_code_of_result
+from orchestrator.cli.inputs import seconds_of
+from orchestrator.cli.remote import remote_of, remote_options, wait_for
+from orchestrator.cli.render import harmless, show_result
+from orchestrator.domain.errors import InternalError
+from orchestrator.domain.job import JobState
+from orchestrator.domain.outcome import Outcome
+from orchestrator.wire import result_to_wire
+
+if TYPE_CHECKING:
+    from orchestrator.client import Client, Event, Job
+
+__all__ = ("jobs",)
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+MOST_PER_PAGE = 100
+
+
+@click.group()
+def jobs() -> None:
+    """List, show, cancel and watch jobs of a running service."""
+
+
+@jobs.command("list")
+@click.option("--state", type=click.Choice([each.value for each in JobState]))
+@click.option("--outcome", type=click.Choice([each.value for each in Outcome]))
+@click.option("--runtime", metavar="NAME")
+@click.option("--within", callback=seconds_of, metavar="30d|12h|15m", help="Accepted within the last …")
+@click.option(
+    "-n", "--most", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many."
+)
+@_AS_JSON
+@remote_options
+def list_jobs(
+    *, server: str, key_file: str | None, most: int, within: float | None, as_json: bool, **wanted: str | None
+) -> None:
+    """List jobs, newest first."""
+    asked: dict[str, Any] = {**wanted, "since": None if within is None else time.time() - within}
+    with remote_of(server, key_file).open() as client:
+        found = _pages(client, most, asked)
+        if as_json:
+            click.echo(json.dumps([_wire(job) for job in found]))
+            return
+        for job in found:
+            click.echo(harmless(_line(job)))
+
+
+def _pages(client: Client, most: int, asked: dict[str, Any]) -> Iterator[Job]:
+    cursor: str | None = None
+    while most > 0:
+        page = client.list(**asked, limit=min(most, MOST_PER_PAGE), cursor=cursor)
+        yield from page.jobs
+        most -= len(page.jobs)
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _line(job: Job) -> str:
+    took = ""
+    if job.started_at is not None and job.finished_at is not None:
+        took = f"{(job.finished_at - job.started_at) * 1000:.0f} ms"
+    accepted = (
+        ""
+        if job.accepted_at is None
+        else f"{datetime.fromtimestamp(job.accepted_at, UTC):%Y-%m-%d %H:%M:%SZ}"
+    )
+    return f"{job.id}  {accepted:20}  {job.runtime:10}  {job.outcome or job.state:16}  {took:>9}  {job.tenant}".rstrip()
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--wait", is_flag=True, help="Wait until it has finished.")
+@_AS_JSON
+@remote_options
+def show(server: str, key_file: str | None, job_id: str, *, wait: bool, as_json: bool) -> None:
+    """Show a job, and its result once it has one."""
+    with remote_of(server, key_file).open() as client:
+        job = wait_for(client, job_id) if wait else client.get(job_id)
+    if as_json:
+        click.echo(json.dumps(_wire(job)))
+        return
+    click.echo(harmless(_line(job)))
+    if job.position is not None:
+        click.echo(f"  place {job.position} in the queue")
+    for name, text in job.metadata.items():
+        click.echo(f"  {harmless(name)}: {harmless(text)}")
+    if job.result is not None:
+        show_result(job.result)
+
+
+@jobs.command()
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@remote_options
+def cancel(server: str, key_file: str | None, job_ids: tuple[str, ...]) -> None:
+    """Cancel jobs, queued or running."""
+    with remote_of(server, key_file).open() as client:
+        for job_id in job_ids:
+            job = client.cancel(job_id)
+            click.echo(f"{job.id} {job.outcome or job.state}")
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--raw", is_flag=True, help="Leave control characters as they are; not for terminals.")
+@remote_options
+def logs(server: str, key_file: str | None, job_id: str, *, raw: bool) -> None:
+    """Print what a job prints, as it prints it, until it has finished.
+
+    Its standard error goes to ours. The exit code is the job's, as that of `run` is.
+    """
+    last: Event | None = None
+    with remote_of(server, key_file).open() as client:
+        for event in client.events(job_id):
+            _print(event, raw=raw)
+            last = event
+    if last is None:
+        raise InternalError("the events of the job ended before they began")
+    sys.exit(_exit_code(last))
+
+
+def _print(event: Event, *, raw: bool) -> None:
+    text = event.data.get("text")
+    if event.name in ("stdout", "stderr") and isinstance(text, str):
+        click.echo(text if raw else harmless(text), nl=False, err=event.name == "stderr", color=raw)
+
+
+def _exit_code(event: Event) -> ExitCode:
+    from orchestrator.client.values import result_from_wire  # noqa: PLC0415  # other commands need no HTTP
+
+    result = result_from_wire(event.data)
+    if not result.success:
+        reason = f": {result.error.name}: {result.error.message}" if result.error else ""
+        click.echo(harmless(f"{result.outcome}{reason}"), err=True)
+    return exit_code_of_result(result)
+
+
+def _wire(job: Job) -> dict[str, Any]:
+    fields = {
+        **{name: getattr(job, name) for name in job.__dataclass_fields__},
+        "metadata": dict(job.metadata),
+    }
+    return {**fields, "result": job.result and result_to_wire(job.result)}

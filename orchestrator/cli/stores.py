@@ -1,0 +1,35 @@
+"""Command line: the way of `keys` and `tenants` to the store that `serve` uses, whether it runs or not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from orchestrator.config import Settings
+from orchestrator.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from orchestrator.store.store import Store
+
+__all__ = ("with_store",)
+
+_T = TypeVar("_T")
+
+
+def with_store(settings: Settings, use: Callable[[Store], Awaitable[_T]]) -> _T:
+    """What `use` answers for the open store. Raises ConfigurationError or StoreUnavailable."""
+    try:
+        # Of an extra, and slow to load: other commands need neither.
+        from orchestrator.serving import data_folder  # noqa: PLC0415
+        from orchestrator.store.store import open_store  # noqa: PLC0415
+    except ImportError as error:
+        problem = f"the store needs the extra `server` ({error.name} is missing): pip install 'sandbox-orch[server]'"
+        raise ConfigurationError(problem) from None
+    url = settings.store_url or f"sqlite:///{data_folder(settings) / 'store.sqlite3'}"
+
+    async def run() -> _T:
+        async with open_store(url) as store:
+            return await use(store)
+
+    return asyncio.run(run())
