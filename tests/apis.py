@@ -68,7 +68,7 @@ async def open_house(
         open_store(f"sqlite:///{folder / 'store.sqlite3'}") as store,
         fake_pool(backend, {RUNTIME: target}, telemetry=monitor, maximum=maximum) as pool,
     ):
-        runner = JobRunner(pool=pool, telemetry=monitor, profile_digests={}, cpus=1.0)
+        runner = JobRunner(pool=pool, telemetry=monitor, cpus=1.0)
         runtime = make_runtime(ceiling=LIMITS, maximum=LIMITS)
         settings = ServiceSettings(default_limits=LIMITS, queue_seconds=30)
         orchestrator = Orchestrator(settings, {RUNTIME: runtime}, pool, runner)

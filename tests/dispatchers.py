@@ -123,7 +123,7 @@ async def open_hall(
         backend, {RUNTIME: target}, telemetry=telemetry, maximum=maximum, **pool_options
     ) as pool:
         await settle()
-        runner = JobRunner(pool=pool, telemetry=telemetry, profile_digests={}, cpus=1.0)
+        runner = JobRunner(pool=pool, telemetry=telemetry, cpus=1.0)
         settings = DispatcherSettings(places=places, jobs_at_once=maximum, reserved_warm=reserved_warm)
         async with open_dispatcher(runner, settings, ledger) as dispatcher:
             yield Hall(backend, pool, dispatcher, ledger, telemetry)
