@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from dataclasses import fields as dataclass_fields
 from typing import Any
@@ -12,9 +12,15 @@ from orchestrator.domain.errors import InvalidJob
 from orchestrator.domain.job import JobSpec, Mode
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import JobResult
-from orchestrator.pool.pool import PoolStatistics
+from orchestrator.pool.pool import ContainerView, PoolStatistics
 
-__all__ = ("request_from_wire", "request_to_wire", "result_to_wire", "statistics_to_wire")
+__all__ = (
+    "containers_to_wire",
+    "request_from_wire",
+    "request_to_wire",
+    "result_to_wire",
+    "statistics_to_wire",
+)
 
 
 def result_to_wire(result: JobResult) -> dict[str, Any]:
@@ -74,8 +80,25 @@ def request_from_wire(fields: Mapping[str, Any]) -> JobSpec:
         raise InvalidJob("request", f"was kept by another version: {error!r}"[:200]) from None
 
 
+def containers_to_wire(containers: Iterable[ContainerView]) -> list[dict[str, Any]]:
+    """What can be seen of containers from outside, as JSON objects; ids in their short form."""
+    return [
+        {
+            "id": each.id[:12],
+            "runtime": each.runtime,
+            "state": each.state,
+            "age_seconds": round(each.age_seconds, 3),
+            "generation": each.generation,
+        }
+        for each in containers
+    ]
+
+
 def statistics_to_wire(statistics: PoolStatistics) -> dict[str, Any]:
     """The pool's statistics as a JSON object."""
     fields = {each.name: getattr(statistics, each.name) for each in dataclass_fields(statistics)}
     fields["states"] = {runtime: dict(states) for runtime, states in statistics.states.items()}
+    fields["targets"] = {
+        runtime: {"target": plan.target, "why": plan.why} for runtime, plan in statistics.targets.items()
+    }
     return fields

@@ -80,6 +80,10 @@ RUNTIMES: dict[str, Any] = {
 }  # fmt: skip
 POOL: dict[str, Any] = {
     "states": {"python": {"warm": 4, "leased": 1}},
+    "targets": {"python": {"target": 4, "why": "the minimum"}},
+    "containers": [
+        {"id": "9f2c51d07b3e", "runtime": "python", "state": "warm", "age_seconds": 12.5, "generation": 1}
+    ],
     "waiting": {"python": 0},
     "leases_warm": 120,
     "leases_cold": 2,

@@ -20,7 +20,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.tenant import Scope
 from orchestrator.jobs import require_scope
 from orchestrator.pool.pool import PoolStatistics
-from orchestrator.wire import statistics_to_wire
+from orchestrator.wire import containers_to_wire, statistics_to_wire
 
 __all__ = ("host_router",)
 
@@ -54,6 +54,7 @@ async def pool(request: Request) -> Response:
     """The pool and the queue at this moment: for the operator, since it counts everybody's jobs."""
     service = state_of(request).service
     fields = statistics_to_wire(service.orchestrator.statistics())
+    fields["containers"] = containers_to_wire(service.orchestrator.pool.containers())
     fields["queue_depth"] = service.dispatcher.queue.depth()
     fields["running"] = service.dispatcher.running
     return json_answer(fields)

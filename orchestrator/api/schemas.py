@@ -336,10 +336,31 @@ class RuntimesOut(_Out):
     runtimes: list[RuntimeOut]
 
 
+class TargetOut(_Out):
+    """How many containers of a runtime are to stand warm."""
+
+    target: int
+    why: str
+
+
+class PooledContainerOut(_Out):
+    """One container, whose jobs' contents are nobody's business here."""
+
+    id: str
+    """Empty while it is being made."""
+    runtime: str
+    state: str
+    age_seconds: float
+    generation: int
+    """Goes up when the runtime's image or profile changes."""
+
+
 class PoolOut(_Out):
     """The pool and the queue at this moment."""
 
     states: dict[str, dict[str, int]]
+    targets: dict[str, TargetOut]
+    containers: list[PooledContainerOut]
     waiting: dict[str, int]
     leases_warm: int
     leases_cold: int

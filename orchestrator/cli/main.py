@@ -19,6 +19,7 @@ from orchestrator.cli.exit_codes import ExitCode, exit_code_of_error
 from orchestrator.cli.images import images
 from orchestrator.cli.jobs import jobs
 from orchestrator.cli.keys import keys
+from orchestrator.cli.pool import pool
 from orchestrator.cli.run import run
 from orchestrator.cli.serve import serve
 from orchestrator.cli.submit import submit
@@ -75,6 +76,7 @@ cli.add_command(attack)
 cli.add_command(serve)
 cli.add_command(submit)
 cli.add_command(jobs)
+cli.add_command(pool)
 cli.add_command(keys)
 cli.add_command(tenants)
 cli.add_command(config)
