@@ -14,13 +14,18 @@ from orchestrator import __version__
 from orchestrator.cli.attack import attack
 from orchestrator.cli.bench import bench
 from orchestrator.cli.config import config
+from orchestrator.cli.config import config
 from orchestrator.cli.doctor import doctor
 from orchestrator.cli.exit_codes import ExitCode, exit_code_of_error
 from orchestrator.cli.images import images
 from orchestrator.cli.jobs import jobs
 from orchestrator.cli.keys import keys
+from orchestrator.cli.jobs import jobs
+from orchestrator.cli.keys import keys
 from orchestrator.cli.run import run
 from orchestrator.cli.serve import serve
+from orchestrator.cli.submit import submit
+from orchestrator.cli.tenants import tenants
 from orchestrator.cli.submit import submit
 from orchestrator.cli.tenants import tenants
 from orchestrator.config import load_settings
@@ -41,7 +46,7 @@ __all__ = ("cli", "main")
 @click.option("-v", "--verbose", count=True, help="Tell what happens; twice for more.")
 @click.pass_context
 def cli(context: click.Context, docker_url: str | None, config_file: Path | None, verbose: int) -> None:
-    r"""Run untrusted code safely and fast, on Docker containers that nobody has used before.
+    """Run untrusted code safely and fast, on Docker containers that nobody has used before.
 
     \b
     First steps:
@@ -59,7 +64,7 @@ def cli(context: click.Context, docker_url: str | None, config_file: Path | None
 
     Settings come from the environment as SANDBOX_ORCH_<NAME>, SANDBOX_ORCH_WARM_TARGET=8 for example, and from
     a TOML file as <name>.
-    """
+    """  # noqa: D301 - click wants the character itself
     level = {0: logging.ERROR, 1: logging.INFO}.get(verbose, logging.DEBUG)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("orchestrator").setLevel(level)
@@ -73,6 +78,11 @@ cli.add_command(bench)
 cli.add_command(doctor)
 cli.add_command(attack)
 cli.add_command(serve)
+cli.add_command(tenants)
+cli.add_command(keys)
+cli.add_command(submit)
+cli.add_command(jobs)
+cli.add_command(config)
 cli.add_command(submit)
 cli.add_command(jobs)
 cli.add_command(keys)
