@@ -14,18 +14,13 @@ from orchestrator import __version__
 from orchestrator.cli.attack import attack
 from orchestrator.cli.bench import bench
 from orchestrator.cli.config import config
-from orchestrator.cli.config import config
 from orchestrator.cli.doctor import doctor
 from orchestrator.cli.exit_codes import ExitCode, exit_code_of_error
 from orchestrator.cli.images import images
 from orchestrator.cli.jobs import jobs
 from orchestrator.cli.keys import keys
-from orchestrator.cli.jobs import jobs
-from orchestrator.cli.keys import keys
 from orchestrator.cli.run import run
 from orchestrator.cli.serve import serve
-from orchestrator.cli.submit import submit
-from orchestrator.cli.tenants import tenants
 from orchestrator.cli.submit import submit
 from orchestrator.cli.tenants import tenants
 from orchestrator.config import load_settings
@@ -82,11 +77,6 @@ cli.add_command(tenants)
 cli.add_command(keys)
 cli.add_command(submit)
 cli.add_command(jobs)
-cli.add_command(config)
-cli.add_command(submit)
-cli.add_command(jobs)
-cli.add_command(keys)
-cli.add_command(tenants)
 cli.add_command(config)
 
 
