@@ -7,15 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from orchestrator.cli.exit_codes import ExitCode, exit_code_of_result
+from orchestrator.cli.exit_codes import exit_code_of_result
 from orchestrator.cli.inputs import seconds_of
 from orchestrator.cli.remote import remote_of, remote_options, wait_for
 from orchestrator.cli.render import harmless, show_result
-from orchestrator.domain.errors import InternalError
 from orchestrator.domain.job import JobState
 from orchestrator.domain.outcome import Outcome
 from orchestrator.wire import result_to_wire
@@ -27,6 +26,7 @@ __all__ = ("jobs",)
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 MOST_PER_PAGE = 100
+_STREAMS = ("stdout", "stderr")
 
 
 @click.group()
@@ -122,30 +122,33 @@ def logs(server: str, key_file: str | None, job_id: str, *, raw: bool) -> None:
 
     Its standard error goes to ours. The exit code is the job's, as that of `run` is.
     """
-    last: Event | None = None
+    printed: set[str] = set()
     with remote_of(server, key_file).open() as client:
         for event in client.events(job_id):
-            _print(event, raw=raw)
-            last = event
-    if last is None:
-        raise InternalError("the events of the job ended before they began")
-    sys.exit(_exit_code(last))
+            if event.name == "result":
+                _end(event, printed, raw=raw)
+            elif event.name in _STREAMS:
+                printed.add(event.name)
+                _print(event.name, event.data.get("text"), raw=raw)
 
 
-def _print(event: Event, *, raw: bool) -> None:
-    text = event.data.get("text")
-    if event.name in ("stdout", "stderr") and isinstance(text, str):
-        click.echo(text if raw else harmless(text), nl=False, err=event.name == "stderr", color=raw)
+def _print(stream: str, text: object, *, raw: bool) -> None:
+    shown = str(text or "")
+    click.echo(shown if raw else harmless(shown), nl=False, err=stream == "stderr", color=raw)
 
 
-def _exit_code(event: Event) -> ExitCode:
+def _end(event: Event, printed: set[str], *, raw: bool) -> NoReturn:
     from orchestrator.client.values import result_from_wire  # noqa: PLC0415  # other commands need no HTTP
 
     result = result_from_wire(event.data)
+    for stream in _STREAMS:
+        if stream not in printed:
+            # It had finished before: what it printed is in its result only.
+            _print(stream, getattr(result, stream).text, raw=raw)
     if not result.success:
         reason = f": {result.error.name}: {result.error.message}" if result.error else ""
         click.echo(harmless(f"{result.outcome}{reason}"), err=True)
-    return exit_code_of_result(result)
+    sys.exit(exit_code_of_result(result))
 
 
 def _wire(job: Job) -> dict[str, Any]:

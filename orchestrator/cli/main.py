@@ -42,7 +42,7 @@ __all__ = ("cli", "main")
 @click.option("-v", "--verbose", count=True, help="Tell what happens; twice for more.")
 @click.pass_context
 def cli(context: click.Context, docker_url: str | None, config_file: Path | None, verbose: int) -> None:
-    r"""Run untrusted code safely and fast, on Docker containers that nobody has used before.
+    """Run untrusted code safely and fast, on Docker containers that nobody has used before.
 
     \b
     First steps:
@@ -60,7 +60,7 @@ def cli(context: click.Context, docker_url: str | None, config_file: Path | None
 
     Settings come from the environment as SANDBOX_ORCH_<NAME>, SANDBOX_ORCH_WARM_TARGET=8 for example, and from
     a TOML file as <name>.
-    """
+    """  # noqa: D301 - click wants the character itself
     level = {0: logging.ERROR, 1: logging.INFO}.get(verbose, logging.DEBUG)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("orchestrator").setLevel(level)
@@ -74,11 +74,11 @@ cli.add_command(bench)
 cli.add_command(doctor)
 cli.add_command(attack)
 cli.add_command(serve)
+cli.add_command(tenants)
+cli.add_command(keys)
 cli.add_command(submit)
 cli.add_command(jobs)
 cli.add_command(pool)
-cli.add_command(keys)
-cli.add_command(tenants)
 cli.add_command(config)
 
 

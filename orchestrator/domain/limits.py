@@ -66,6 +66,16 @@ def _check_positive(name: str, value: object) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CpuShare:
+    """A container's part of the host's processors, beside its limits."""
+
+    weight: int = 1024
+    """Against other containers that want the same processor; 1024 is the kernel's own default."""
+    quota: float = 1.0
+    """How much of its CPU quota it may use: 1 for all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What one job used, measured outside of it: the host's clock and the kernel's counters.
 

@@ -34,16 +34,17 @@ class Transcript:
 
 
 class _HeadAndTail:
-    """The first half of what may be kept as it came, and the last half of what came after.
+    """The first half of what may be kept as it came, and the last of what came after, together `most` bytes.
 
-    Both are without gaps: what came before bytes that the runner left out is no part of the tail.
+    Neither is cut inside a character. Both are without gaps: what came before bytes that the runner left out is
+    no part of the tail. What the head leaves of its half is the tail's.
     """
 
     def __init__(self, most: int) -> None:
-        self._head: list[str] = []
+        self._head: list[bytes] = []
         self._head_room = most // 2
-        self._tail_most = most - self._head_room
-        self._tail: deque[str] = deque()
+        self._tail_most = most
+        self._tail: deque[bytes] = deque()
         self._tail_size = 0
         self._left_out = 0
         self._total = 0
@@ -55,36 +56,60 @@ class _HeadAndTail:
             self._head_room = 0
             while self._tail:
                 self._drop(self._tail.popleft())
+        # A runner's JSON can escape lone surrogates, which nobody could print or send on.
+        data = text.encode("utf-8", "replace")
         if self._head_room:
-            self._head.append(text[: self._head_room])
-            text = text[self._head_room :]
-            self._head_room -= len(self._head[-1])
-        if text:
-            self._add_to_tail(text)
+            data = self._add_to_head(data)
+        if data:
+            self._add_to_tail(data)
 
-    def _add_to_tail(self, text: str) -> None:
-        self._tail.append(text)
-        self._tail_size += len(text)
+    def _add_to_head(self, data: bytes) -> bytes:
+        """Keep what there is room for; answers the rest, and with one the head is closed."""
+        cut = _start_of_character(data, self._head_room)
+        self._head.append(data[:cut])
+        self._tail_most -= cut
+        self._head_room = self._head_room - cut if cut == len(data) else 0
+        return data[cut:]
+
+    def _add_to_tail(self, data: bytes) -> None:
+        self._tail.append(data)
+        self._tail_size += len(data)
         while self._tail_size - len(self._tail[0]) >= self._tail_most:
             self._drop(self._tail.popleft())
         if (excess := self._tail_size - self._tail_most) > 0:
             first = self._tail.popleft()
-            self._tail.appendleft(first[excess:])
-            self._drop(first[:excess])
+            cut = _end_of_character(first, excess)
+            self._tail.appendleft(first[cut:])
+            self._drop(first[:cut])
 
-    def _drop(self, text: str) -> None:
-        self._tail_size -= len(text)
-        self._left_out += len(text.encode("utf-8", "replace"))
+    def _drop(self, data: bytes) -> None:
+        self._tail_size -= len(data)
+        self._left_out += len(data)
 
     def kept(self) -> StreamText:
-        # A runner's JSON can escape lone surrogates, which nobody could print or send on.
-        head, tail = (_writable("".join(part)) for part in (self._head, self._tail))
+        head, tail = (b"".join(part).decode() for part in (self._head, self._tail))
         mark = f"\n… {self._left_out} bytes left out …\n" if self._left_out else ""
         return StreamText(text=head + mark + tail, bytes_total=self._total, truncated=bool(self._left_out))
 
 
-def _writable(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def _start_of_character(data: bytes, most: int) -> int:
+    """The last place up to `most` where UTF-8 `data` can be cut."""
+    if most >= len(data):
+        return len(data)
+    while _is_continuation(data[most]):
+        most -= 1
+    return most
+
+
+def _end_of_character(data: bytes, least: int) -> int:
+    """The first place from `least` on where UTF-8 `data` can be cut."""
+    while least < len(data) and _is_continuation(data[least]):
+        least += 1
+    return least
+
+
+def _is_continuation(byte: int) -> bool:
+    return byte & 0xC0 == 0x80  # noqa: PLR2004 - 10xxxxxx, as UTF-8 has it
 
 
 def decode_files(value: object) -> dict[str, bytes]:

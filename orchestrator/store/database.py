@@ -124,7 +124,7 @@ def _open_sqlite(url: URL, readers: int) -> Database:
 
 
 def _make_private(path: Path) -> None:
-    # SECURITY: code, inputs and the hashes of keys are in there (tests/unit/test_store.py). The files that
+    # SECURITY: code, inputs and the hashes of keys are in there (tests/unit/test_store_files.py). The files that
     # SQLite puts beside it get the same mode.
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -85,13 +85,13 @@ def split_secret(secret: str) -> tuple[str, str] | None:
 
 
 def _hash(random: str) -> str:
-    # SECURITY: one round is enough for 256 random bits; nobody searches through those (tests/unit/test_keys.py).
+    # SECURITY: one round is enough for 256 random bits; nobody searches through those (tests/unit/test_store_files.py).
     return hashlib.sha256(random.encode()).hexdigest()
 
 
 def principal_of(row: KeyRow | None, secret_sha256: str, now: float) -> Principal | None:
     """Who the key speaks for, where the secret is its own and it is still valid."""
-    # SECURITY: an unknown key is compared as well, and in constant time (tests/unit/test_keys.py).
+    # SECURITY: an unknown key is compared as well, and in constant time (tests/unit/test_store_files.py).
     is_right = hmac.compare_digest(row.secret_sha256 if row else _NO_HASH, secret_sha256)
     if row is None or not is_right or not row.info.is_valid(now):
         return None

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -18,6 +18,7 @@ from orchestrator.domain.record import JobRecord
 from orchestrator.domain.tenant import Principal, Scope, Tenant
 from orchestrator.policies.statistics import ExecutionMetrics
 from orchestrator.store import claims, jobs, keys, retention
+from orchestrator.store.alone import hold_alone
 from orchestrator.store.claims import Claim, ClaimAsk
 from orchestrator.store.database import Database, foreign_errors, open_database
 from orchestrator.store.jobs import Finish, JobFilter, Page, Start
@@ -50,23 +51,25 @@ class StoreSettings:
 
 
 @asynccontextmanager
-async def open_store(url: str, *, settings: StoreSettings | None = None) -> AsyncIterator[Store]:
+async def open_store(
+    url: str, *, settings: StoreSettings | None = None, alone: bool = False
+) -> AsyncIterator[Store]:
     """The store at a URL, its tables up to date; on leaving, everything asked of it is committed.
 
-    Raises ConfigurationError for a URL that is no store, and StoreUnavailable where it cannot be opened.
+    With `alone`, as a service opens it, no other may have it open so. Raises ConfigurationError where one
+    has, or for a URL that is no store, and StoreUnavailable where it cannot be opened.
     """
     settings = settings or StoreSettings()
-    database = open_database(url, readers=settings.readers)
-    try:
+    async with AsyncExitStack() as stack:
+        database = open_database(url, readers=settings.readers)
+        stack.callback(database.dispose)
         await asyncio.to_thread(migrate, database.writer)
-        with ThreadPoolExecutor(settings.readers, thread_name_prefix="store-reader") as readers:
-            writer = Writer(database.writer)
-            try:
-                yield Store(database, writer, readers, settings)
-            finally:
-                await writer.close()
-    finally:
-        database.dispose()
+        if alone:
+            stack.enter_context(hold_alone(database))
+        readers = stack.enter_context(ThreadPoolExecutor(settings.readers, thread_name_prefix="store-reader"))
+        writer = Writer(database.writer)
+        stack.push_async_callback(writer.close)
+        yield Store(database, writer, readers, settings)
 
 
 class Store:

@@ -102,12 +102,14 @@ def test_a_job_is_cancelled(run):
     assert "✗ cancelled" in out
 
 
-def test_logs_are_what_the_job_prints(run):
-    """Each stream to ours of that name; the exit code is the job's."""
-    job_id = submit(run, "--input", "50")
-    assert run("jobs", "logs", job_id) == (0, "hello\n", "oh\\x1b[2J\n")
-    job_id = submit(run, "--input", "50")
-    assert run("jobs", "logs", job_id, "--raw") == (0, "hello\n", "oh\x1b[2J\n")
+@pytest.mark.parametrize("milliseconds", ["1", "700"])
+@pytest.mark.parametrize(("options", "err"), [([], "oh\\x1b[2J\n"), (["--raw"], "oh\x1b[2J\n")])
+def test_logs_are_what_the_job_prints(run, milliseconds, options, err):
+    """Each stream to ours of that name, while the job runs and long after; the exit code is the job's."""
+    job_id = submit(run, "--input", milliseconds)
+    if milliseconds == "1":
+        run("jobs", "show", job_id, "--wait")
+    assert run("jobs", "logs", job_id, *options) == (0, "hello\n", err)
 
 
 def test_the_exit_code_of_logs_is_the_jobs(run):

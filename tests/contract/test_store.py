@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from records import NOW, finished_record, make_record, make_result
 
-from orchestrator.domain.errors import InvalidJob, StoreConflict, StoreUnavailable
+from orchestrator.domain.errors import ConfigurationError, InvalidJob, StoreConflict, StoreUnavailable
 from orchestrator.domain.job import JobState
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import Outcome
@@ -465,3 +465,53 @@ async def test_a_closed_store_takes_nothing(store_url):
         pass
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.add([make_record()])
+
+
+# -- one service per store ------------------------------------------------------------------------------
+
+
+async def test_a_store_has_one_service(store_url):
+    """A second is refused, since each would run the other's jobs; commands may come in all the same."""
+    async with open_store(store_url, alone=True) as service:
+        with pytest.raises(ConfigurationError, match="another service"):
+            async with open_store(store_url, alone=True):
+                pass
+        async with open_store(store_url) as command:
+            await command.put_tenant(Tenant(name="acme"))
+        assert await service.get_tenant("acme") is not None
+    async with open_store(store_url, alone=True) as successor:
+        assert await successor.health() is None
+
+
+HOLDING = """
+import asyncio, sys, time
+from orchestrator.store.store import open_store
+
+async def main(url):
+    async with open_store(url, alone=True):
+        print("in", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_a_service_that_was_killed_holds_no_store(store_url):
+    """Its successor comes in, without anybody cleaning up."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDING, store_url, stdout=subprocess.PIPE
+    )
+    assert await process.stdout.readline() == b"in\n"
+    with pytest.raises(ConfigurationError):
+        async with open_store(store_url, alone=True):
+            pass
+    process.kill()
+    await process.communicate()
+    async with asyncio.timeout(10):
+        # A server notices in its own time that a client is gone.
+        while True:
+            try:
+                async with open_store(store_url, alone=True) as store:
+                    return await store.health()
+            except ConfigurationError:
+                await asyncio.sleep(0.05)

@@ -31,11 +31,22 @@ def naively(most: int, *pieces: str | int) -> StreamText:
     total = sum(piece if isinstance(piece, int) else len(piece.encode()) for piece in pieces)
     gaps = [number for number, piece in enumerate(pieces) if isinstance(piece, int)]
     before = "".join(pieces[: gaps[0]]) if gaps else "".join(pieces)
-    after = "".join(pieces[gaps[-1] + 1 :]) if gaps else before[most // 2 :]
-    head, tail = before[: most // 2], after[-(most - most // 2) :]
+    head = first_bytes(most // 2, before)
+    after = "".join(pieces[gaps[-1] + 1 :]) if gaps else before[len(head) :]
+    tail = last_bytes(most - len(head.encode()), after)
     left_out = total - len((head + tail).encode())
     mark = f"\n… {left_out} bytes left out …\n" if left_out else ""
     return StreamText(text=head + mark + tail, bytes_total=total, truncated=bool(left_out))
+
+
+def first_bytes(most: int, text: str) -> str:
+    """As many whole characters as fit."""
+    return text.encode()[:most].decode("utf-8", "ignore")
+
+
+def last_bytes(most: int, text: str) -> str:
+    """As many whole characters as fit, from the end."""
+    return text.encode()[-most:].decode("utf-8", "ignore") if most else ""
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 7, 8])
@@ -60,6 +71,19 @@ def test_a_thousand_random_streams_agree_with_the_naive_model():
             pieces.append("".join(rng.choices("abé\n𝄞", k=rng.randrange(1, 12))))
         most = rng.randrange(1, 40)
         assert transcribe(most, *pieces) == naively(most, *pieces), (most, pieces)
+
+
+@pytest.mark.parametrize("most", range(1, 12))
+@pytest.mark.parametrize("text", ["ééééé", "aé𝄞z", "𝄞𝄞𝄞", "é" * 100])
+def test_the_bound_is_in_bytes_whatever_the_characters(most, text):
+    """Never more than the bound is kept, nothing is cut inside a character, and what fits is kept whole."""
+    kept = transcribe(most, *text)
+    head, _, rest = kept.text.partition("\n… ")
+    tail = rest.partition(" …\n")[2]
+    assert len((head + tail).encode()) <= most
+    assert kept.truncated is (len(text.encode()) > most)
+    assert text.startswith(head)
+    assert text.endswith(tail)
 
 
 def test_the_tail_has_no_gap_in_it():

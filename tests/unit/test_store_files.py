@@ -162,3 +162,21 @@ async def test_an_error_never_shows_what_was_to_be_written(file):
             await store.add([make_record(request={"code": "secret source"})])
     assert "secret source" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_guess_takes_as_long_for_a_known_key_as_for_none(file, monkeypatch, is_known):
+    """One comparison of whole hashes, in constant time, whether there is such a key or not."""
+    compared = []
+
+    def compare(one, other):
+        compared.append((len(one), len(other)))
+        return False
+
+    async with open_store(f"sqlite:///{file}") as store:
+        await store.put_tenant(Tenant(name="acme"))
+        info, _ = await store.create_key("acme", frozenset({Scope.READ}), now=NOW)
+        key_id = info.id if is_known else "0" * 12
+        monkeypatch.setattr("orchestrator.store.keys.hmac.compare_digest", compare)
+        assert await store.authenticate(f"so_{key_id}_" + "a" * 43, NOW) is None
+    assert compared == [(64, 64)]
