@@ -18,6 +18,7 @@ from typing import Any
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from orchestrator.backends import host_load
 from orchestrator.domain.errors import (
     CapacityError,
     Draining,
@@ -43,6 +44,7 @@ from orchestrator.scheduler.events import EventLog, JobEvent
 from orchestrator.scheduler.queue import Ticket
 from orchestrator.scheduler.rates import TenantRates
 from orchestrator.scheduler.run import Job
+from orchestrator.scheduler.throttle import open_throttle
 from orchestrator.service import Orchestrator
 from orchestrator.store.claims import ClaimKind
 from orchestrator.store.store import Store
@@ -132,7 +134,11 @@ async def open_job_service(
     """
     async with asyncio.TaskGroup() as keepers:
         service = JobService(orchestrator, store, settings, monitor, keepers)
-        async with open_dispatcher(orchestrator.runner, settings.dispatcher, service) as dispatcher:
+        async with (
+            open_throttle(_look_at_host, service.better_waiting) as throttle,
+            open_dispatcher(orchestrator.runner, settings.dispatcher, service) as dispatcher,
+        ):
+            dispatcher.throttle = throttle
             service.attach(dispatcher)
             monitor.container_came = dispatcher.look
             await service.recover()
@@ -172,6 +178,11 @@ class JobService:
     def attach(self, dispatcher: Dispatcher) -> None:
         """Name the dispatcher, which tells its ledger, this service, of its jobs."""
         self._dispatcher = dispatcher
+
+    def better_waiting(self) -> int:
+        """How many jobs above the batch class wait."""
+        depth = self._dispatcher.queue.depth()
+        return sum(count for priority, count in depth.items() if priority is not Priority.BATCH)
 
     @property
     def orchestrator(self) -> Orchestrator:
@@ -619,3 +630,7 @@ def _while_the_store_fails() -> AsyncRetrying:
         wait=wait_random_exponential(multiplier=0.05, max=5.0),
         reraise=True,
     )
+
+
+def _look_at_host() -> tuple[float, float | None]:
+    return host_load.busy_share(), host_load.pressure_percent()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.domain.container import ContainerSpec
-from orchestrator.domain.limits import Limits
+from orchestrator.domain.limits import CpuShare, Limits
 
 __all__ = ("Backend", "ContainerEvent", "Counters", "EngineInfo", "Exit", "LiveContainer", "OwnedContainer")
 
@@ -115,6 +115,22 @@ class LiveContainer(Protocol):
     @property
     def has_ended(self) -> bool:
         """Whether the runner's stream has ended or been spoiled; such a container can serve no job."""
+        ...
+
+    def share_cpu(self, share: CpuShare) -> bool:
+        """Change its part of the processors. False where this host's files are out of reach."""
+        ...
+
+    async def update_cpu(self, share: CpuShare) -> None:
+        """The same by the engine. Raises BackendError where it cannot."""
+        ...
+
+    async def pause(self) -> None:
+        """Stop everything in it until `resume`. Raises BackendError."""
+        ...
+
+    async def resume(self) -> None:
+        """Let it go on. Raises BackendError."""
         ...
 
     async def ping(self, *, within_seconds: float) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.backends.base import Counters
-from orchestrator.domain.limits import KIB
+from orchestrator.domain.limits import KIB, CpuShare
 
 __all__ = (
     "Cgroup",
@@ -65,6 +65,10 @@ class Cgroup(Protocol):
         """Lower the limits to so much above what the idle interpreter holds. False where not allowed."""
         ...
 
+    def share_cpu(self, share: CpuShare) -> bool:
+        """Set weight and quota, the quota as a part of the one it was made with. False where not allowed."""
+        ...
+
     def bound_parent(self, bounds: ParentBounds) -> bool:
         """Bound the parent, and with it all containers in it together. False where not allowed.
 
@@ -82,7 +86,12 @@ def find_cgroup(pid: int, container_id: str) -> Cgroup | None:
     # In a cgroup namespace of another root the paths mean nothing here.
     folders = {controller: folder for controller, folder in folders.items() if folder.is_dir()}
     if {"memory", "cpuacct", "pids"} <= folders.keys():
-        return _V1(memory=folders["memory"], cpuacct=folders["cpuacct"], pids=folders["pids"])
+        return _V1(
+            memory=folders["memory"],
+            cpuacct=folders["cpuacct"],
+            pids=folders["pids"],
+            cpu=folders.get("cpu"),
+        )
     if _UNIFIED in folders and (folders[_UNIFIED] / "memory.current").exists():
         return _V2(folders[_UNIFIED])
     return None
@@ -159,9 +168,11 @@ class _Baseline:
 
 
 class _V1:
-    def __init__(self, *, memory: Path, cpuacct: Path, pids: Path) -> None:
-        self._memory, self._cpuacct, self._pids = memory, cpuacct, pids
+    def __init__(self, *, memory: Path, cpuacct: Path, pids: Path, cpu: Path | None = None) -> None:
+        self._memory, self._cpuacct, self._pids, self._cpu = memory, cpuacct, pids, cpu
         self._warm = _Baseline()
+        self._share = CpuShare()
+        self._quota_us = _number(cpu / "cpu.cfs_quota_us") if cpu is not None else None
 
     def mark_warm(self) -> None:
         # The high-water mark starts anew from here.
@@ -191,6 +202,16 @@ class _V1:
         _write(self._memory / "memory.memsw.limit_in_bytes", limit)
         return _write(self._pids / "pids.max", self._warm.processes + pids)
 
+    def share_cpu(self, share: CpuShare) -> bool:
+        if self._cpu is None:
+            return False
+        before, self._share = self._share, share
+        if share.weight != before.weight and not _write(self._cpu / "cpu.shares", share.weight):
+            return False
+        if share.quota == before.quota or self._quota_us is None:
+            return True
+        return _write(self._cpu / "cpu.cfs_quota_us", round(self._quota_us * share.quota))
+
     def bound_parent(self, bounds: ParentBounds) -> bool:
         memory, pids = self._memory.parent, self._pids.parent
         if not memory.name == pids.name == bounds.name:
@@ -204,6 +225,8 @@ class _V2:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._warm = _Baseline()
+        self._share = CpuShare()
+        self._quota = [int(part) for part in _read_text(folder / "cpu.max").split() if part.isdigit()]
 
     def mark_warm(self) -> None:
         # Writing anything resets the mark on kernels that can (6.12 and later); older ones refuse.
@@ -233,11 +256,27 @@ class _V2:
             self._folder / "pids.max", self._warm.processes + pids
         )
 
+    def share_cpu(self, share: CpuShare) -> bool:
+        before, self._share = self._share, share
+        if share.weight != before.weight and not _write(
+            self._folder / "cpu.weight", _weight_v2(share.weight)
+        ):
+            return False
+        if share.quota == before.quota or len(self._quota) != 2:  # noqa: PLR2004 - quota and period
+            return True
+        quota, period = self._quota
+        return _write_text(self._folder / "cpu.max", f"{round(quota * share.quota)} {period}")
+
     def bound_parent(self, bounds: ParentBounds) -> bool:
         parent = self._folder.parent
         if parent.name != bounds.name:
             return False
         return _write(parent / "memory.max", bounds.memory_bytes) and _write(parent / "pids.max", bounds.pids)
+
+
+def _weight_v2(shares: int) -> int:
+    """The weight of cgroup v2 (1 to 10000) for the shares of v1 (2 to 262144), as the OCI runtimes convert it."""
+    return 1 + (shares - 2) * 9999 // 262142
 
 
 def remove_empty_parent(name: str) -> None:
@@ -279,10 +318,14 @@ def _read_text(path: Path) -> str:
 
 
 def _write(path: Path, number: int) -> bool:
+    return _write_text(path, str(number))
+
+
+def _write_text(path: Path, text: str) -> bool:
     with suppress(OSError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(descriptor, b"%d" % number)
+            os.write(descriptor, text.encode("ascii"))
         finally:
             os.close(descriptor)
         return True

@@ -164,6 +164,25 @@ class Engine:
         code = facts.get("ExitCode")
         return None if facts.get("Running") or code is None else int(code)
 
+    async def update_cpu(self, container: str, *, weight: int, cpus: float) -> None:
+        """Change a running container's CPU weight and quota."""
+        body = {"CpuShares": weight, "NanoCpus": round(cpus * 1e9)}
+        await self._call("update", container, partial(self._update, container, body))
+
+    def _update(self, container: str, body: dict[str, int]) -> None:
+        # The SDK's own call knows no NanoCpus, and what was made with them can be changed with nothing else.
+        client: Any = self._client
+        url = client._url("/containers/{0}/update", container)  # noqa: SLF001
+        client._raise_for_status(client._post_json(url, data=body))  # noqa: SLF001
+
+    async def pause(self, container: str) -> None:
+        """Freeze everything in a container."""
+        await self._call("pause", container, partial(self._client.pause, container))
+
+    async def resume(self, container: str) -> None:
+        """Let a frozen container go on."""
+        await self._call("resume", container, partial(self._client.unpause, container))
+
     async def stats(self, container: str) -> dict[str, Any]:
         """One reading of the engine's own counters of a container."""
         read = partial(self._client.stats, container, stream=False, one_shot=True)

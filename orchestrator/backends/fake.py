@@ -23,7 +23,7 @@ from orchestrator.backends.base import (
 )
 from orchestrator.domain.container import ContainerSpec
 from orchestrator.domain.errors import BackendError, ContainerGone, EngineUnavailable
-from orchestrator.domain.limits import Limits
+from orchestrator.domain.limits import CpuShare, Limits
 
 __all__ = ("Answer", "FakeBackend", "FakeContainer", "echo")
 
@@ -45,6 +45,9 @@ class FakeBackend:
     launch_error: BackendError | None = None
     """Raised by every launch while it is set."""
     destroy_error: BackendError | None = None
+    update_error: BackendError | None = None
+    files_in_reach: bool = True
+    """Whether `share_cpu` can do what it is asked."""
     gate: asyncio.Event | None = None
     """Where set, launches hang until the event: for tests of cancellation."""
     containers: dict[str, FakeContainer] = field(default_factory=dict)
@@ -134,6 +137,8 @@ class FakeContainer:
         self.spec = spec
         self.jobs: list[dict[str, object]] = []
         self.narrowed_to: list[Limits] = []
+        self.shares: list[CpuShare] = []
+        self.pauses: list[bool] = []
         self.readings = Counters()
         self.exit_code = 137
         self.is_dead = False
@@ -147,6 +152,26 @@ class FakeContainer:
         """Note the limits."""
         self.narrowed_to.append(limits)
         return True
+
+    def share_cpu(self, share: CpuShare) -> bool:
+        """Note the share, unless the files are scripted to be out of reach."""
+        if self._backend.files_in_reach:
+            self.shares.append(share)
+        return self._backend.files_in_reach
+
+    async def update_cpu(self, share: CpuShare) -> None:
+        """Note the share, or the scripted failure."""
+        if self._backend.update_error is not None:
+            raise self._backend.update_error
+        self.shares.append(share)
+
+    async def pause(self) -> None:
+        """Note it."""
+        self.pauses.append(True)
+
+    async def resume(self) -> None:
+        """Note it."""
+        self.pauses.append(False)
 
     def send(self, frame: bytes) -> None:
         """Answer at once, as scripted."""

@@ -34,7 +34,7 @@ from orchestrator.domain.errors import (
     HardeningFailed,
     ProtocolError,
 )
-from orchestrator.domain.limits import Limits
+from orchestrator.domain.limits import CpuShare, Limits
 from orchestrator.policies.selfcheck import find_weaknesses
 
 __all__ = ("DockerBackend", "DockerContainer")
@@ -190,6 +190,22 @@ class DockerContainer:
             memory_bytes=limits.memory_bytes + self._spec.headroom_bytes,
             pids=limits.processes + self._spec.headroom_processes,
         )
+
+    def share_cpu(self, share: CpuShare) -> bool:
+        """Change its part of the processors by the host's files."""
+        return self.cgroup is not None and self.cgroup.share_cpu(share)
+
+    async def update_cpu(self, share: CpuShare) -> None:
+        """The same by the engine."""
+        await self._engine.update_cpu(self.id, weight=share.weight, cpus=self._spec.cpus * share.quota)
+
+    async def pause(self) -> None:
+        """Stop everything in it, by the kernel's freezer."""
+        await self._engine.pause(self.id)
+
+    async def resume(self) -> None:
+        """Let it go on."""
+        await self._engine.resume(self.id)
 
     def watch_init(self) -> None:
         """From now on take the end of PID 1 for the end of the stream, and keep what it had used."""

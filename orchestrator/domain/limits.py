@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 
 from orchestrator.domain.errors import InvalidJob
 
-__all__ = ("KIB", "MIB", "Limits", "Usage")
+__all__ = ("KIB", "MIB", "CpuShare", "Limits", "Usage")
 
 KIB = 1024
 MIB = 1024 * KIB

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.backends.base import Counters, Exit, LiveContainer
 from orchestrator.domain.errors import InternalError
-from orchestrator.domain.limits import Limits
+from orchestrator.domain.limits import CpuShare, Limits
 
 __all__ = ("Lease",)
 
@@ -56,6 +56,27 @@ class Lease:
     async def counters(self) -> Counters:
         """The kernel's counters since the container became warm."""
         return await self._alive().counters()
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the lease has ended."""
+        return self._expired
+
+    def share_cpu(self, share: CpuShare) -> bool:
+        """Change its part of the processors, without waiting. False where this host's files are out of reach."""
+        return self._alive().share_cpu(share)
+
+    async def update_cpu(self, share: CpuShare) -> None:
+        """The same by the engine. Raises BackendError where it cannot."""
+        await self._alive().update_cpu(share)
+
+    async def pause(self) -> None:
+        """Stop everything in it until `resume`. Raises BackendError."""
+        await self._alive().pause()
+
+    async def resume(self) -> None:
+        """Let it go on. Raises BackendError."""
+        await self._alive().resume()
 
     async def kill(self) -> None:
         """Kill everything in the container; returns once it is dead."""

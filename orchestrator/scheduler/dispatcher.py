@@ -22,9 +22,11 @@ from orchestrator.domain.outcome import JobError, JobResult, Outcome
 from orchestrator.domain.tenant import Tenant
 from orchestrator.policies.admission import QueueSnapshot, plan_admission
 from orchestrator.policies.fairness import FairnessSettings
+from orchestrator.pool.lease import Lease
 from orchestrator.pool.pool import WarmPool
 from orchestrator.scheduler.queue import CONTAINER_COST_MS, MADE_TO_MEASURE, JobQueue, Ticket, shelf_of
 from orchestrator.scheduler.run import JobRunner, unrun
+from orchestrator.scheduler.throttle import Throttle
 from orchestrator.scheduler.transcript import Transcript
 
 __all__ = ("Dispatcher", "DispatcherSettings", "Ledger", "open_dispatcher")
@@ -98,6 +100,8 @@ class Dispatcher:
         self._last_start: float | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._stopped = False
+        self.throttle: Throttle | None = None
+        """Who gives each running job its share of the processors; None: all have the same."""
 
     def __repr__(self) -> str:
         return f"<Dispatcher {self._running.total()} running, {self._queue!r}>"
@@ -239,6 +243,8 @@ class Dispatcher:
             self._finish(ticket, _cancelled(ticket))
         elif task.cancelled():
             _end(ticket, PoolClosed("the service stopped while the job ran"))
+        if self.throttle is not None:
+            self.throttle.let_go(ticket.job.id)
         self._running[ticket.tenant.name] -= 1
         if not self._running[ticket.tenant.name]:
             del self._running[ticket.tenant.name]
@@ -295,8 +301,10 @@ class _OnLooker:
     dispatcher: Dispatcher
     ticket: Ticket
 
-    def leased(self, transcript: Transcript) -> None:
+    def leased(self, lease: Lease, transcript: Transcript) -> None:
         self.ticket.transcript = transcript
+        if self.dispatcher.throttle is not None:
+            self.dispatcher.throttle.hold(self.ticket.job.id, lease, self.ticket.priority)
         self.dispatcher.note_leased(self.ticket)
 
     def printed(self, name: str, text: str) -> None:

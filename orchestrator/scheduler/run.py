@@ -64,7 +64,7 @@ class Job:
 class Watch(Protocol):
     """Somebody who looks on while a job runs. Must not wait, and must not raise."""
 
-    def leased(self, transcript: Transcript) -> None:
+    def leased(self, lease: Lease, transcript: Transcript) -> None:
         """The job has its container; `transcript` is what it prints, as it comes. Again after a rerun."""
         ...
 
@@ -123,7 +123,7 @@ class JobRunner:
         async with self.pool.lease(job.spec.runtime, made_to_measure=measure, deadline=job.start_by) as lease:
             clock = _Clock(began_at=view.began_at, leased_at=_now())
             transcript = Transcript(most_bytes=job.limits.output_bytes)
-            view.show(transcript)
+            view.show(lease, transcript)
             lease.inject(frame, job.limits)
             clock.dispatched_at = _now()
             ending = await self._wait(lease, view, transcript, clock)
@@ -302,9 +302,9 @@ class _View:
     began_at: float
     watch: Watch | None
 
-    def show(self, transcript: Transcript) -> None:
+    def show(self, lease: Lease, transcript: Transcript) -> None:
         if self.watch is not None:
-            self.watch.leased(transcript)
+            self.watch.leased(lease, transcript)
 
     def tell(self, frame: dict[str, object]) -> None:
         if self.watch is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from orchestrator.backends.base import Backend, LiveContainer
+from orchestrator.backends.cgroups import limits_in_force
 from orchestrator.backends.docker import Engine, EngineSettings
 from orchestrator.backends.fake import FakeBackend
 from orchestrator.backends.frames import encode_frame
@@ -22,7 +23,7 @@ from orchestrator.backends.launch import DockerBackend
 from orchestrator.domain.container import ContainerSpec
 from orchestrator.domain.errors import ImageMissing
 from orchestrator.domain.job import JobSpec
-from orchestrator.domain.limits import Limits
+from orchestrator.domain.limits import CpuShare, Limits
 from orchestrator.policies.hardening import HardeningSettings, hardened_spec
 from orchestrator.scheduler.run import Job, job_frame
 
@@ -282,3 +283,39 @@ async def test_the_end_of_a_container_is_told(house, container):
         heard.cancel()
         await asyncio.gather(heard, return_exceptions=True)
         await events.aclose()
+
+
+async def test_a_container_can_be_stopped_and_goes_on(container):
+    """Paused it says nothing; resumed it answers."""
+    await container.pause()
+    await container.resume()
+    assert await container.ping(within_seconds=ANSWER_SECONDS)
+
+
+async def test_a_share_of_the_processors_can_be_changed(container):
+    """By files where they are in reach, and by the engine; a job runs all the same."""
+    share = CpuShare(weight=128, quota=0.5)
+    container.share_cpu(share)
+    await container.update_cpu(share)
+    container.send(echo_job(1))
+    answer = await receive(container)
+    assert answer is not None
+    assert answer["type"] == "result"
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("house", ["docker"], indirect=True)
+async def test_the_kernel_keeps_the_changed_quota(house, container):
+    """A quarter of the quota, and all of it again."""
+    engine = await Engine.open(EngineSettings())
+    try:
+        pid = (await engine.inspect(container.id))["State"]["Pid"]
+    finally:
+        await engine.close()
+    before = limits_in_force(pid, container.id)
+    if before is None:
+        pytest.skip("NOT TESTED: this host's cgroup files are out of reach")
+    assert container.share_cpu(CpuShare(weight=128, quota=0.25))
+    assert limits_in_force(pid, container.id).cpus == before.cpus / 4
+    assert container.share_cpu(CpuShare())
+    assert limits_in_force(pid, container.id).cpus == before.cpus

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.backends import cgroups
 from orchestrator.backends.base import Counters
 from orchestrator.backends.cgroups import find_cgroup
-from orchestrator.domain.limits import MIB
+from orchestrator.domain.limits import MIB, CpuShare
 
 ID = "c0ffee" * 10 + "1234"
 PID = 4242
@@ -66,7 +66,10 @@ def v1(kernel, tmp_path):
             "memory.memsw.limit_in_bytes": "99999999\n",
         },
     )
-    cpu = lay_out(tmp_path / "cpu,cpuacct" / "docker" / ID, {"cpuacct.usage": "5000000\n"})
+    cpu = lay_out(
+        tmp_path / "cpu,cpuacct" / "docker" / ID,
+        {"cpuacct.usage": "5000000\n", "cpu.shares": "1024\n", "cpu.cfs_quota_us": "100000\n"},
+    )
     pids = lay_out(
         tmp_path / "pids" / "docker" / ID,
         {"pids.current": "3\n", "pids.events": "max 2\n", "pids.max": "36\n"},
@@ -85,6 +88,8 @@ def v2(kernel, tmp_path):
             "memory.peak": "12000000\n",
             "memory.events": "low 0\nhigh 0\nmax 0\noom 1\noom_kill 1\noom_group_kill 0\n",
             "memory.max": "max\n",
+            "cpu.max": "100000 100000\n",
+            "cpu.weight": "100\n",
             "cpu.stat": "usage_usec 5000\nuser_usec 4000\nsystem_usec 1000\n",
             "pids.current": "3\n",
             "pids.events": "max 2\n",
@@ -244,3 +249,26 @@ class TestFiles:
     def test_what_cannot_be_read_is_empty(self, tmp_path):
         """A folder can be opened but not read: that is no exception either."""
         assert cgroups._read_text(tmp_path) == ""
+
+
+class TestSharing:
+    def test_on_v1_weight_and_quota_are_written(self, v1):
+        """The quota as a part of the one it was made with; what is as it was is not written again."""
+        cgroup, _, cpu, _ = v1
+        assert cgroup.share_cpu(CpuShare(weight=128, quota=0.25))
+        assert (cpu / "cpu.shares").read_text().startswith("128")
+        assert int((cpu / "cpu.cfs_quota_us").read_text()[:5]) == 25000
+        assert cgroup.share_cpu(CpuShare(weight=128, quota=0.25))
+
+    def test_on_v2_the_weight_is_converted(self, v2):
+        """128 shares are weight 5 there."""
+        cgroup, folder = v2
+        assert cgroup.share_cpu(CpuShare(weight=128, quota=0.5))
+        assert (folder / "cpu.weight").read_text().startswith("5")
+        assert (folder / "cpu.max").read_text().startswith("50000 100000")
+
+    def test_what_cannot_be_written_is_told(self, v1):
+        """The caller then asks the engine."""
+        cgroup, _, cpu, _ = v1
+        (cpu / "cpu.shares").unlink()
+        assert not cgroup.share_cpu(CpuShare(weight=128))
