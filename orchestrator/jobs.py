@@ -344,6 +344,8 @@ class JobService:
 
     def _limits_of(self, submission: Submission, tenant: Tenant) -> Limits:
         defaults = self._orchestrator.default_limits
+        if tenant.ceiling is None and not submission.limits:
+            return defaults
         if tenant.ceiling is not None:
             ceiling = asdict(tenant.ceiling)
             defaults = Limits(**{name: min(most, ceiling[name]) for name, most in asdict(defaults).items()})
