@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -172,6 +173,8 @@ class JobService:
         self._dispatcher: Dispatcher
         self._rates = TenantRates()
         self._live: dict[str, _Live] = {}
+        self._adding: Counter[str] = Counter()
+        """Tenant to jobs that are being written."""
         self._arriving: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._drained = asyncio.get_running_loop().create_future()
 
@@ -232,8 +235,10 @@ class JobService:
     async def submit_many(
         self, principal: Principal, submissions: Sequence[Submission | OrchestratorError]
     ) -> list[JobView | OrchestratorError]:
-        """Accept or refuse each on its own; what is refused already stays so."""
-        return [await self._submit_one(principal, each) for each in submissions]
+        """Accept or refuse each on its own, all in one commit; what is refused already stays so."""
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(self._submit_one(principal, each)) for each in submissions]
+        return [task.result() for task in asked]
 
     async def _submit_one(
         self, principal: Principal, submission: Submission | OrchestratorError
@@ -300,8 +305,9 @@ class JobService:
             raise InvalidJob("runtime", f"this tenant may use {', '.join(tenant.runtimes)}")
         size_bytes = _size_of(spec)
         try:
-            self._dispatcher.admit(tenant, size_bytes=size_bytes)
-            self._dispatcher.admit(tenant, rate_wait_seconds=self._rates.take(tenant))
+            self._dispatcher.admit(tenant, self._adding, size_bytes=size_bytes)
+            # Only who has room is counted: a refusal does not use up the rate.
+            self._dispatcher.admit(tenant, self._adding, rate_wait_seconds=self._rates.take(tenant))
         except RefusedForNow as refusal:
             self._monitor.refused(refusal.reason)
             raise
@@ -331,11 +337,15 @@ class JobService:
     async def _set_going(self, live: _Live) -> _Live:
         self._live[live.record.id] = live
         if live.durable:
+            # It takes its place in the queue now: others that come while it is written must find it taken.
+            self._adding[live.record.tenant] += 1
             try:
                 await self._store.add([live.record])
             except BaseException:
                 del self._live[live.record.id]
                 raise
+            finally:
+                self._adding[live.record.tenant] -= 1
         self._go(live)
         return live
 
@@ -345,6 +355,8 @@ class JobService:
 
     def _limits_of(self, submission: Submission, tenant: Tenant) -> Limits:
         defaults = self._orchestrator.default_limits
+        if tenant.ceiling is None and not submission.limits:
+            return defaults
         if tenant.ceiling is not None:
             ceiling = asdict(tenant.ceiling)
             defaults = Limits(**{name: min(most, ceiling[name]) for name, most in asdict(defaults).items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import signal
@@ -96,6 +97,9 @@ async def serve(settings: Settings, tell: Tell) -> None:
             ),
             tell,
         )
+        # What is there now stays: the collector need not look at it in the middle of requests.
+        gc.collect()
+        gc.freeze()
         with _signals(partial(_stop, server, service, settings.drain_seconds, tell)):
             await server.serve()
             if not server.started:

@@ -20,6 +20,9 @@ from orchestrator.client.problems import (
 from orchestrator.client.retrying import RetryPolicy
 from orchestrator.client.synchronous import Client
 from orchestrator.client.values import Event, Job, JobRequest, JobsPage
+from orchestrator.domain.job import JobState, Mode
+from orchestrator.domain.outcome import JobResult, Outcome
+from orchestrator.domain.tenant import Priority
 
 __all__ = (
     "ApiProblem",
@@ -29,9 +32,14 @@ __all__ = (
     "Event",
     "Job",
     "JobRequest",
+    "JobResult",
+    "JobState",
     "JobsPage",
+    "Mode",
     "NotAllowed",
     "NotFound",
+    "Outcome",
+    "Priority",
     "RequestRefused",
     "RetryPolicy",
     "ServiceBusy",

@@ -28,6 +28,7 @@ from orchestrator.scheduler.queue import CONTAINER_COST_MS, MADE_TO_MEASURE, Job
 from orchestrator.scheduler.run import JobRunner, unrun
 from orchestrator.scheduler.throttle import Throttle
 from orchestrator.scheduler.transcript import Transcript
+from orchestrator.scheduler.usage import RecentUse
 
 __all__ = ("Dispatcher", "DispatcherSettings", "Ledger", "open_dispatcher")
 
@@ -60,7 +61,7 @@ class DispatcherSettings:
     jobs_at_once: int
     """Jobs that may run: no more than there can be containers."""
     reserved_warm: int
-    """Warm containers per runtime that only a tenant without a running job may take."""
+    """Warm containers per runtime that, while several tenants are here, those above their share leave alone."""
     orders_at_once: int = 1
     """Containers made to measure that may be waited for at once: they go before the shelves in the pool."""
     fairness: FairnessSettings = field(default_factory=FairnessSettings)
@@ -95,6 +96,7 @@ class Dispatcher:
         self._started: set[Ticket] = set()
         self._leasing: Counter[str] = Counter()
         """Shelf to jobs that were started and have no container yet."""
+        self._use = RecentUse()
         self._costs: dict[tuple[str, str], float] = {}
         self._pace_seconds = FIRST_PACE_SECONDS
         self._last_start: float | None = None
@@ -118,13 +120,24 @@ class Dispatcher:
 
     # -- in ---------------------------------------------------------------------------------------------
 
-    def admit(self, tenant: Tenant, *, size_bytes: int = 0, rate_wait_seconds: float = 0.0) -> None:
-        """Raise TenantLimited, HostFull or Draining where one more job of `tenant` cannot be taken now."""
+    def admit(
+        self,
+        tenant: Tenant,
+        on_their_way: Counter[str] | None = None,
+        *,
+        size_bytes: int = 0,
+        rate_wait_seconds: float = 0.0,
+    ) -> None:
+        """Raise TenantLimited, HostFull or Draining where one more job of `tenant` cannot be taken now.
+
+        `on_their_way` are jobs by tenant that were admitted and not submitted yet.
+        """
+        coming = on_their_way or Counter()
         refusal = plan_admission(
             QueueSnapshot(
-                queued=len(self._queue),
+                queued=len(self._queue) + coming.total(),
                 places=self._settings.places,
-                queued_of_tenant=self._queue.count_of(tenant.name),
+                queued_of_tenant=self._queue.count_of(tenant.name) + coming[tenant.name],
                 share=tenant.queue_share,
                 size_bytes=size_bytes,
                 queued_bytes=self._queue.bytes_of(),
@@ -207,15 +220,17 @@ class Dispatcher:
         if shelf == MADE_TO_MEASURE:
             return self._leasing[shelf] < self._settings.orders_at_once
         ready = self._pool.count_warm(shelf) - self._leasing[shelf]
-        reserved = self._settings.reserved_warm if of_tenant else 0
+        reserved = self._settings.reserved_warm
+        if reserved and not self._use.is_below_share(ticket.tenant, _now()):
+            return ready > reserved
         # One may wait in the pool's line: that is what has a container made where none is kept warm.
-        least = 0 if reserved == 0 else 1
-        return ready >= least + reserved
+        return ready >= 0
 
     def _start(self, ticket: Ticket) -> None:
         self._running[ticket.tenant.name] += 1
         self._leasing[shelf_of(ticket.job)] += 1
         self._started.add(ticket)
+        self._use.note(ticket.tenant, ticket.cost, _now())
         ticket.started_at = _now()
         ticket.enter(JobState.RUNNING)
         self._ledger.started(ticket)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from orchestrator.domain.errors import InvalidJob
 from orchestrator.domain.job import JobState
 from orchestrator.domain.outcome import Outcome
 from orchestrator.domain.record import JobRecord
-from orchestrator.store.rows import record_of_row, result_columns, row_of_record
+from orchestrator.store.rows import can_be_stored, record_of_row, result_columns, row_of_record
 from orchestrator.store.tables import jobs
 
 __all__ = (
@@ -116,6 +117,8 @@ def _finish(connection: Connection, finish: Finish) -> bool:
 
 def get_job(connection: Connection, job_id: str, tenant: str | None) -> JobRecord | None:
     """One job, of this tenant or (None) of any."""
+    if not can_be_stored(job_id):
+        return None
     query = select(jobs).where(jobs.c.id == job_id)
     if tenant is not None:
         query = query.where(jobs.c.tenant == tenant)
@@ -132,6 +135,8 @@ def unfinished_jobs(connection: Connection) -> list[JobRecord]:
 
 def list_jobs(connection: Connection, which: JobFilter, limit: int, cursor: str | None) -> Page:
     """Jobs without their requests and results, newest first. Raises InvalidJob for a cursor that is none of ours."""
+    if which.runtime is not None and not can_be_stored(which.runtime):
+        return Page(records=(), next_cursor=None)
     query = _filtered(select(*_WITHOUT_PAYLOAD), which)
     if cursor is not None:
         query = query.where(tuple_(jobs.c.accepted_at, jobs.c.id) < tuple_(*_read_cursor(cursor)))
@@ -160,6 +165,9 @@ def _make_cursor(last: JobRecord) -> str:
 def _read_cursor(cursor: str) -> tuple[float, str]:
     try:
         accepted_at, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return float(accepted_at), str(job_id)
-    except (ValueError, TypeError, binascii.Error):
-        raise InvalidJob("cursor", "is none that this service gave out") from None
+        place = float(accepted_at), str(job_id)
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
+        place = math.nan, ""
+    if not math.isfinite(place[0]) or not can_be_stored(place[1]):
+        raise InvalidJob("cursor", "is none that this service gave out")
+    return place

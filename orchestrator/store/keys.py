@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from orchestrator.domain.errors import InvalidTenant
 from orchestrator.domain.tenant import Principal, Scope, Tenant
-from orchestrator.store.rows import settings_of_tenant, tenant_of_row
+from orchestrator.store.rows import can_be_stored, settings_of_tenant, tenant_of_row
 from orchestrator.store.tables import keys, tenants
 
 __all__ = (
@@ -65,7 +66,9 @@ class KeyRow:
 def make_key(
     tenant: str, scopes: frozenset[Scope], *, now: float, expires_at: float | None, note: str
 ) -> tuple[KeyInfo, str, str]:
-    """A new key, its secret, and the hash of the secret's random part."""
+    """A new key, its secret, and the hash of the secret's random part. Raises InvalidTenant."""
+    if not can_be_stored(note):
+        raise InvalidTenant("note", "holds a NUL or half a character")
     info = KeyInfo(
         id=secrets.token_hex(6),
         tenant=tenant,
@@ -112,6 +115,8 @@ def put_tenants(connection: Connection, given: Sequence[Tenant]) -> list[None]:
 
 def get_tenant(connection: Connection, name: str) -> Tenant | None:
     """One tenant."""
+    if not can_be_stored(name):
+        return None
     row = connection.execute(select(tenants).where(tenants.c.name == name)).mappings().first()
     return tenant_of_row(row) if row else None
 

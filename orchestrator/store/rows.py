@@ -15,7 +15,22 @@ from orchestrator.domain.outcome import Outcome
 from orchestrator.domain.record import JobRecord
 from orchestrator.domain.tenant import Priority, Tenant
 
-__all__ = ("record_of_row", "result_columns", "row_of_record", "settings_of_tenant", "tenant_of_row")
+__all__ = (
+    "can_be_stored",
+    "record_of_row",
+    "result_columns",
+    "row_of_record",
+    "settings_of_tenant",
+    "tenant_of_row",
+)
+
+
+def can_be_stored(text: str) -> bool:
+    """Whether any row could hold this text: PostgreSQL has no NUL, and UTF-8 no lone surrogate."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def row_of_record(record: JobRecord) -> dict[str, Any]:

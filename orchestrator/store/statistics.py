@@ -14,6 +14,7 @@ from orchestrator.policies.statistics import (
     bucket_width,
     rank_of_percentile,
 )
+from orchestrator.store.rows import can_be_stored
 from orchestrator.store.tables import jobs
 
 __all__ = ("Span", "execution_metrics")
@@ -44,6 +45,8 @@ class Span:
 
 def execution_metrics(connection: Connection, span: Span) -> ExecutionMetrics:
     """The figures of a span, exact: no sampling, no sketch."""
+    if not all(can_be_stored(name) for name in (span.tenant or "", span.runtime or "")):
+        return ExecutionMetrics()
     which = span.condition()
     outcomes = _outcomes(connection, which)
     total = sum(outcomes.values())

@@ -85,6 +85,8 @@ class Store:
         self._writer = writer
         self._readers = readers
         self._settings = settings
+        # Counting a million jobs takes seconds: half of the readers stay free for all that is quick.
+        self._counting = asyncio.Semaphore(max(1, settings.readers // 2))
         self._keys = KeyCache(self._look_up_key, settings.key_cache_seconds)
 
     # -- jobs -------------------------------------------------------------------------------------------
@@ -151,7 +153,8 @@ class Store:
         """The figures of all jobs that finished from `since` on and before `until`: exact."""
         await self._settle()
         span = Span(tenant=tenant, runtime=runtime, since=since, until=until)
-        return await self._read(execution_metrics, span)
+        async with self._counting:
+            return await self._read(execution_metrics, span)
 
     # -- idempotency ------------------------------------------------------------------------------------
 

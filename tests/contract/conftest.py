@@ -23,7 +23,7 @@ def store_url(request, tmp_path):
     """The URL of an empty store, on either database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store.db"
-    return request.getfixturevalue("postgresql").new_database()
+    return request.getfixturevalue("postgresql").empty_database()
 
 
 @pytest.fixture

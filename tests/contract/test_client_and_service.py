@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from live import live_service
@@ -175,6 +176,18 @@ async def test_many_tasks_share_one_client(live):
         job = await client.submit(taking(50))
         names = [event.name async for event in client.events(job.id)]
         assert names[-1] == "result"
+
+
+def test_the_program_of_the_docs_works_as_printed(live, capsys):
+    """Copied from the page, with this service's address and key."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "client.md").read_text(encoding="utf-8")
+    program = page.partition("```python\n")[2].partition("```")[0]
+    assert "http://127.0.0.1:8080" in program
+    program = program.replace("http://127.0.0.1:8080", live.url).replace("so_…", live.key("reader-of-docs"))
+    exec(compile(program, "docs/client.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("succeeded ")
+    assert lines[-1].startswith("result {")
 
 
 def test_a_job_outlives_the_service_that_took_it(tmp_path):

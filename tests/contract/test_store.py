@@ -226,11 +226,41 @@ async def test_a_list_leaves_the_large_parts_out(store):
     assert (record.request, record.result, record.metadata) == (None, None, {"trace": "7"})
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "!", "W10", "e30", "WzEsMiwzXQ", "ÿ", "a" * 5000, "WyJhIiwgMV0"])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "x",
+        "!",
+        "W10",
+        "e30",
+        "WzEsMiwzXQ",
+        "ÿ",
+        "a" * 5000,
+        "WyJhIiwgMV0",
+        # [NaN, "a"], [1e999, "a"], [1, "\\u0000"], [1, "\\ud800"], and brackets upon brackets
+        "W05hTiwgImEiXQ",
+        "WzFlOTk5LCAiYSJd",
+        "WzEsICJcdTAwMDAiXQ",
+        "WzEsICJcdWQ4MDAiXQ",
+        "W1tb" * 5000,
+    ],
+)
 async def test_a_cursor_of_somebody_elses_making_is_refused(store, cursor):
     """By name, whatever is in it."""
     with pytest.raises(InvalidJob, match="cursor"):
         await store.list(tenant="acme", cursor=cursor)
+
+
+@pytest.mark.parametrize("text", ["\0", "a\0b", "\ud800"])
+async def test_what_no_database_can_hold_is_found_nowhere(store, text):
+    """A question with a NUL or half a character in it has an empty answer, not an error."""
+    await store.add([finished_record()])
+    assert await store.get(text, tenant="acme") is None
+    assert await store.get_tenant(text) is None
+    assert (await store.list(tenant="acme", runtime=text)).records == ()
+    assert (await store.statistics(tenant="acme", runtime=text)).total == 0
+    assert (await store.statistics(tenant=text)).total == 0
 
 
 # -- durable when it returns ----------------------------------------------------------------------------

@@ -348,6 +348,17 @@ async def test_a_full_share_and_a_full_house_say_when_to_come_back(tmp_path):
             await client.aclose()
 
 
+async def test_a_batch_takes_no_more_places_than_there_are(tmp_path):
+    """Jobs that are still being written count: a hundred at once find what is left, and no more."""
+    async with open_house(tmp_path, places=20, maximum=1, target=1) as house:
+        async with await house.client() as client:
+            body = {"runtime": RUNTIME, "code": "1", "inputs": [60_000] * 100}
+            results = (await client.post("/v1/jobs/batch", json=body)).json()["results"]
+            assert [each["status"] for each in results].count(202) == 10
+            assert {each["status"] for each in results} == {202, 429}
+        house.service.abandon()
+
+
 async def test_a_tenants_rate_is_limited(house):
     """Above its burst it is told to wait; another tenant is not."""
     slow = Tenant(name="slow", rate_per_second=0.1, burst=3)

@@ -121,6 +121,13 @@ def test_a_key_of_an_impossible_tenant_is_refused(run):
     assert run("keys", "list", "--json")[1].strip() == "[]"
 
 
+def test_a_note_that_is_no_text_is_refused(run):
+    """Bytes of another encoding, as a terminal may send them."""
+    code, out, err = run("keys", "create", "--tenant", "acme", "--note", "caf\udce9")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: note:")
+
+
 def test_a_new_key_changes_no_tenant(run, folder):
     """Who is known keeps its settings."""
     run("tenants", "set", "acme", "--weight", "3")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sqlite3
 import stat
+import sys
+import threading
 
 import pytest
 from records import NOW, finished_record, make_record
 
 from orchestrator.domain.errors import ConfigurationError, StoreUnavailable
 from orchestrator.domain.tenant import Scope, Tenant
+from orchestrator.policies.statistics import ExecutionMetrics
 from orchestrator.store.database import open_database
 from orchestrator.store.keys import split_secret
 from orchestrator.store.store import StoreSettings, open_store
@@ -180,3 +184,33 @@ async def test_a_guess_takes_as_long_for_a_known_key_as_for_none(file, monkeypat
         monkeypatch.setattr("orchestrator.store.keys.hmac.compare_digest", compare)
         assert await store.authenticate(f"so_{key_id}_" + "a" * 43, NOW) is None
     assert compared == [(64, 64)]
+
+
+async def test_statistics_leave_readers_to_others(file, monkeypatch):
+    """However many count at once, a job can be looked up and a key checked meanwhile."""
+    counting, go_on = threading.Semaphore(0), threading.Event()
+
+    def slow_metrics(connection, span):
+        counting.release()
+        go_on.wait(30)
+        return ExecutionMetrics()
+
+    monkeypatch.setattr("orchestrator.store.store.execution_metrics", slow_metrics)
+    record = make_record()
+    async with open_store(f"sqlite:///{file}") as store, asyncio.TaskGroup() as group:
+        await store.add([record])
+        for _ in range(20):
+            group.create_task(store.statistics(tenant="acme"))
+        await asyncio.to_thread(counting.acquire)
+        try:
+            assert await asyncio.wait_for(store.get(record.id, tenant="acme"), 10) == record
+            assert await asyncio.wait_for(store.authenticate("so_0123456789ab_" + "a" * 43, NOW), 10) is None
+        finally:
+            go_on.set()
+
+
+def test_postgresql_without_its_driver_is_told_with_the_extra(monkeypatch):
+    """What to install, instead of a traceback."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigurationError, match=r"sandbox-orch\[postgresql\]"):
+        open_database("postgresql://me@host/db", readers=1)
