@@ -20,6 +20,18 @@ WITHOUT_ENGINE = "SANDBOX_ORCH_TESTS_WITHOUT_ENGINE"
 # -- collection -----------------------------------------------------------------------------------------
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--soak-seconds", type=int, default=60, help="How long the soak test drives jobs and faults."
+    )
+
+
+@pytest.fixture(scope="session")
+def soak_seconds(request):
+    """A minute in the whole suite, ten with `./test --soak`."""
+    return request.config.getoption("--soak-seconds")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "virtual_time: runs on an event loop whose clock jumps")
 
