@@ -59,7 +59,7 @@ async def execute(request: Request, asker: Asker, job: JobIn, key: _IdempotencyK
     answer = Response(status_code=CLIENT_GONE)
     async with _cancelled_when_gone(request):
         answer = json_answer(await state_of(request).service.execute(asker, job.submission(key)))
-    return answer
+    return answer  # noqa: RET504 - the block above may be left without one
 
 
 @asynccontextmanager
