@@ -123,6 +123,9 @@ class _Live:
     durable: bool
     kept: asyncio.Future[JobRecord]
     """Its record with the result, once that may be told."""
+    answers: list[asyncio.Future[JobRecord]] = field(default_factory=list)
+    """The same for callers of `execute`, directly: `kept` must not be cancelled with one of them, and a shield
+    around it would take two more rounds of the event loop."""
 
 
 @asynccontextmanager
@@ -220,8 +223,12 @@ class JobService:
             if live.result is None:
                 raise JobInProgress(live.id)
             return live.result
+        answered = asyncio.get_running_loop().create_future()
+        live.answers.append(answered)
+        if live.kept.done():
+            return (await live.kept).result or {}
         try:
-            record = await asyncio.shield(live.kept)
+            record = await answered
         except asyncio.CancelledError:
             self._dispatcher.cancel(live.ticket)
             raise
@@ -422,8 +429,10 @@ class JobService:
         del self._live[record.id]
         live.ticket.events.add("result", record.result or {})
         live.ticket.events.end()
-        if not live.kept.done():
-            live.kept.set_result(record)
+        live.kept.set_result(record)
+        for answered in live.answers:
+            if not answered.done():
+                answered.set_result(record)
 
     def _give_up(self, live: _Live) -> None:
         """The service stops: what has not started stays in the store, and who waits for it is told so."""
@@ -436,6 +445,9 @@ class JobService:
         if not live.kept.done():
             live.kept.set_exception(error)
             live.kept.exception()  # nobody need be waiting for it
+        for answered in live.answers:
+            if not answered.done():
+                answered.set_exception(error)
 
     # -- look, cancel, watch ----------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
@@ -15,15 +16,16 @@ _SHARED: tuple[structlog.typing.Processor, ...] = (
 )
 
 
-def open_json_logs(level: int) -> None:
-    """Have our own lines, and those of the libraries, written as JSON from `level` on."""
+def open_json_logs(level: int, file: TextIO | None = None) -> None:
+    """Have our own lines, and those of the libraries, written as JSON from `level` on, to standard error or `file`."""
+    file = file or sys.stderr
     structlog.configure(
         processors=[*_SHARED, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=file),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(file)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,

@@ -7,6 +7,7 @@ import gc
 import ipaddress
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -35,6 +36,9 @@ __all__ = ("MeasuringLoop", "data_folder", "jobs_settings", "require_safe_addres
 
 ADMIN = "admin"
 ADMIN_KEY_FILE = "admin.key"
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while another waits for it. Threads talk to the engine and the store;
+with Python's own 5 ms, an answer that is ready waits that long for one of them."""
 Tell = Callable[[str], None]
 
 
@@ -53,6 +57,7 @@ def run_server(settings: Settings, tell: Tell, *, insecure: bool = False) -> Non
     """
     if not insecure:
         require_safe_address(settings)
+    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=MeasuringLoop) as runner:
         runner.run(serve(settings, tell))
 

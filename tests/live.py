@@ -82,7 +82,8 @@ class Live:
 @contextmanager
 def live_service(folder, **options) -> Iterator[Live]:
     """A service with its store in `folder`."""
-    # Its log would be in the middle of what the tested commands print.
+    # Its log would be in the middle of what the tested commands print. One may run inside another's time.
+    before = structlog.get_config()
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     live = Live()
     thread = threading.Thread(target=live.serve, args=(folder, options))
@@ -93,5 +94,5 @@ def live_service(folder, **options) -> Iterator[Live]:
     finally:
         live.stop()
         thread.join(30)
-        structlog.reset_defaults()
+        structlog.configure(**before)
         assert not thread.is_alive()

@@ -10,7 +10,7 @@ from orchestrator.config import Settings
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 HEAD = """# Settings
 
-Each is read from the environment as `SANDBOX_ORCH_<NAME>`; absurd values are refused at the start.
+Each is read from the environment as `SANDBOX_ORCH_<NAME>`, or from a TOML file (`--config`) as `<name>`; absurd values are refused at the start.
 This page is written by `tools/list_settings.py` from `orchestrator/config.py`.
 
 | setting | default | what it does, and what goes wrong |

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Path, Query, Request
@@ -54,19 +56,32 @@ _Time = Annotated[float | None, Query(ge=0, le=1e12, description="Unix seconds."
 )  # fmt: skip
 async def execute(request: Request, asker: Asker, job: JobIn, key: _IdempotencyKey = None) -> Response:
     """Run a job and wait for its result. When the client goes away the job is cancelled and its container killed."""
-    running = asyncio.ensure_future(state_of(request).service.execute(asker, job.submission(key)))
-    leaving = asyncio.ensure_future(_wait_until_gone(request))
+    answer = Response(status_code=CLIENT_GONE)
+    async with _cancelled_when_gone(request):
+        answer = json_answer(await state_of(request).service.execute(asker, job.submission(key)))
+    return answer  # noqa: RET504 - the block above may be left without one
+
+
+@asynccontextmanager
+async def _cancelled_when_gone(request: Request) -> AsyncIterator[None]:
+    """Cancels what is inside when the client hangs up, and goes on behind it."""
+    gone, task = asyncio.Event(), asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+        task.cancel()
+
+    watching = asyncio.create_task(watch())
     try:
-        await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return json_answer(running.result()) if running.done() else Response(status_code=CLIENT_GONE)
+        yield
+    except asyncio.CancelledError:
+        if not gone.is_set() or task.uncancel() > 0:
+            raise
     finally:
-        leaving.cancel()
-        running.cancel()
-
-
-async def _wait_until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        watching.cancel()
 
 
 @jobs_router.post(
