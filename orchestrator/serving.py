@@ -142,7 +142,7 @@ async def _open_store(settings: Settings, folder: Path, tell: Tell) -> AsyncIter
     bounds = StoreSettings(
         maximum_jobs=settings.store_jobs_maximum, maximum_bytes=settings.store_bytes_maximum
     )
-    async with open_store(url, settings=bounds) as store:
+    async with open_store(url, settings=bounds, alone=True) as store:
         if settings.authentication:
             await _have_an_admin_key(store, folder / ADMIN_KEY_FILE, tell)
         yield store
