@@ -17,9 +17,10 @@ from orchestrator.backends.launch import DockerBackend
 from orchestrator.backends.seccomp import SeccompProfile, load_profile
 from orchestrator.config import Settings, load_settings
 from orchestrator.domain.container import ContainerSpec
-from orchestrator.domain.errors import ImageMissing, UnknownRuntime
+from orchestrator.domain.errors import ConfigurationError, ImageMissing, UnknownRuntime
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.runtime import Runtime
+from orchestrator.guard.policy import Policy, load_preset, parse_policy
 from orchestrator.policies.checkup import HostNeeds
 from orchestrator.policies.hardening import HardeningSettings, hardened_spec
 from orchestrator.pool.pool import PoolSettings, ShelfSettings, open_pool
@@ -27,10 +28,13 @@ from orchestrator.pool.reaper import LABEL_INSTANCE, LABEL_OWNER, Owner, reap_th
 from orchestrator.scheduler.run import JobRunner
 from orchestrator.service import Orchestrator, ServiceSettings
 from orchestrator.telemetry import Telemetry
+from orchestrator.validation.checker import Checker, open_checker
 
 __all__ = (
     "default_limits",
     "host_needs",
+    "load_policy",
+    "open_checks",
     "open_engine",
     "open_orchestrator",
     "probe_container",
@@ -63,6 +67,7 @@ async def open_orchestrator(settings: Settings | None = None) -> AsyncIterator[O
     """
     settings = settings or load_settings()
     runtimes = runtimes_on_offer(settings)
+    policy = load_policy(settings)
     telemetry = Telemetry()
     instance = uuid.uuid4().hex
     owner = Owner.this_process()
@@ -77,6 +82,7 @@ async def open_orchestrator(settings: Settings | None = None) -> AsyncIterator[O
         await reap_the_dead(backend, owner, telemetry)
         pool_settings = _pool_settings(settings, runtimes, labels, parent)
         pool = await stack.enter_async_context(open_pool(backend, pool_settings, telemetry))
+        checker = await stack.enter_async_context(open_checker(telemetry))
         runner = JobRunner(
             pool=pool,
             telemetry=telemetry,
@@ -86,9 +92,9 @@ async def open_orchestrator(settings: Settings | None = None) -> AsyncIterator[O
             cpus=settings.cpus_per_container,
         )
         service = ServiceSettings(
-            default_limits=default_limits(settings), queue_seconds=settings.queue_seconds
+            default_limits=default_limits(settings), queue_seconds=settings.queue_seconds, policy=policy
         )
-        yield Orchestrator(service, runtimes, pool, runner)
+        yield Orchestrator(service, runtimes, pool, runner, checker)
 
 
 async def probe_runner(engine: Engine, settings: Settings, runtime: Runtime) -> str:
@@ -139,6 +145,24 @@ async def host_needs(engine: Engine, settings: Settings) -> HostNeeds:
 def _makers(settings: Settings) -> list[Callable[[Limits | None], ContainerSpec]]:
     shelves = _pool_settings(settings, runtimes_on_offer(settings), {}).shelves
     return [shelf.make_spec for shelf in shelves.values()]
+
+
+def load_policy(settings: Settings) -> Policy:
+    """What code may do on this deployment. Raises ConfigurationError naming the file and the key."""
+    if settings.policy_file is None:
+        return load_preset(settings.policy)
+    try:
+        text = settings.policy_file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"policy_file: cannot read {settings.policy_file}: {error}") from None
+    return parse_policy(text, where=str(settings.policy_file), preset=settings.policy)
+
+
+@asynccontextmanager
+async def open_checks() -> AsyncIterator[Checker]:
+    """The checks alone, without an engine."""
+    async with open_checker(Telemetry()) as checker:
+        yield checker
 
 
 def default_limits(settings: Settings) -> Limits:

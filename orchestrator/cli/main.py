@@ -12,6 +12,7 @@ import click
 from orchestrator import __version__
 from orchestrator.cli.attack import attack
 from orchestrator.cli.bench import bench
+from orchestrator.cli.check import check
 from orchestrator.cli.doctor import doctor
 from orchestrator.cli.exit_codes import ExitCode, exit_code_of_error
 from orchestrator.cli.images import images
@@ -37,13 +38,14 @@ def cli(context: click.Context, docker_url: str | None, verbose: int) -> None:
       sandbox-orch images build              make the images (once; some minutes)
       sandbox-orch doctor                    is this machine fit for it?
       sandbox-orch run hello.py              run one file
+      sandbox-orch check hello.py            what would be said against it, without running it
       echo 'output = input * 2' | sandbox-orch run - --runtime node --input 21
       sandbox-orch bench warm                measure this machine
       sandbox-orch attack                    try to break out of this machine's containers
 
     \b
     Exit codes:
-      0 succeeded   1 the job failed   2 wrong usage   3 engine or host   4 a limit ended the job
+      0 succeeded   1 the job failed or was rejected   2 wrong usage   3 engine or host   4 a limit ended the job
 
     Settings come from the environment as SANDBOX_ORCH_<NAME>, SANDBOX_ORCH_WARM_TARGET=8 for example.
     """
@@ -55,6 +57,7 @@ def cli(context: click.Context, docker_url: str | None, verbose: int) -> None:
 
 
 cli.add_command(run)
+cli.add_command(check)
 cli.add_command(images)
 cli.add_command(bench)
 cli.add_command(doctor)

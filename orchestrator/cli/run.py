@@ -12,14 +12,14 @@ import click
 
 from orchestrator.bootstrap import default_limits, open_orchestrator, runtimes_on_offer
 from orchestrator.cli.exit_codes import exit_code_of_result
-from orchestrator.cli.render import show_result
+from orchestrator.cli.render import show_findings, show_result
+from orchestrator.cli.sources import read_bytes, read_text, runtime_of
 from orchestrator.config import Settings
 from orchestrator.domain.bounds import ForeignJsonError, parse_foreign_json
-from orchestrator.domain.errors import InvalidJob, UnknownRuntime
-from orchestrator.domain.job import MAX_CODE_BYTES, MAX_INPUT_BYTES, JobSpec, Mode
+from orchestrator.domain.errors import InvalidJob
+from orchestrator.domain.job import MAX_CODE_BYTES, MAX_INPUT_BYTES, MAX_SCHEMA_BYTES, JobSpec, Mode
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import JobResult
-from orchestrator.domain.runtime import Runtime
 from orchestrator.service import require_possible
 from orchestrator.wire import result_to_wire
 
@@ -33,6 +33,7 @@ class _Options:
     file: str
     runtime: str | None
     input: str | None
+    output_schema: str | None
     entrypoint: str | None
     program: bool
     stdin: str | None
@@ -47,6 +48,7 @@ class _Options:
 @click.argument("file", metavar="FILE|-")
 @click.option("-r", "--runtime", metavar="NAME", help="node, python, …  [default: by the file's ending]")
 @click.option("-i", "--input", metavar="FILE|JSON", help="The input: JSON, or a file that holds it.")
+@click.option("--output-schema", metavar="FILE", help="A JSON Schema that the output must follow.")
 @click.option("-e", "--entrypoint", metavar="NAME", help="Call this function with the input.")
 @click.option(
     "-p", "--program", is_flag=True, help="Run as a script: stdin, args and files in; exit code out."
@@ -81,6 +83,7 @@ def run(settings: Settings, /, **options: object) -> None:
     if chosen.as_json:
         click.echo(json.dumps(result_to_wire(result), ensure_ascii=not sys.stdout.encoding.startswith("utf")))
     else:
+        show_findings(result.findings, spec.code, name=chosen.file)
         show_result(result, files_folder=chosen.save_files)
     sys.exit(exit_code_of_result(result))
 
@@ -93,12 +96,12 @@ async def _run_once(settings: Settings, spec: JobSpec) -> JobResult:
 
 
 def _spec_of(options: _Options, settings: Settings) -> JobSpec:
-    runtime = _runtime_of(options, runtimes_on_offer(settings))
+    runtime = runtime_of(options.file, options.runtime, runtimes_on_offer(settings))
     limits = _limits_of(options.limits, default_limits(settings))
     require_possible(limits, runtime)
     return JobSpec(
         runtime=runtime.name,
-        code=_read_text("FILE", options.file, MAX_CODE_BYTES),
+        code=read_text("FILE", options.file, MAX_CODE_BYTES),
         mode=Mode.PROGRAM if options.program else Mode.FUNCTION,
         input_json=_input_of(options.input),
         entrypoint=options.entrypoint,
@@ -106,20 +109,7 @@ def _spec_of(options: _Options, settings: Settings) -> JobSpec:
         args=options.args,
         files=_files_of(options.files),
         limits=limits,
-    )
-
-
-def _runtime_of(options: _Options, runtimes: dict[str, Runtime]) -> Runtime:
-    if options.runtime is not None:
-        if options.runtime not in runtimes:
-            raise UnknownRuntime(options.runtime, tuple(runtimes))
-        return runtimes[options.runtime]
-    suffix = Path(options.file).suffix
-    for runtime in runtimes.values():
-        if suffix in runtime.source_suffixes:
-            return runtime
-    raise click.UsageError(
-        f"cannot tell the language of {options.file!r} by its ending; say --runtime {'|'.join(runtimes)}"
+        output_schema_json=_schema_of(options.output_schema),
     )
 
 
@@ -128,7 +118,7 @@ def _input_of(text: str | None) -> str:
         return "null"
     where = "--input"
     if text == "-" or _is_file(text):
-        where, text = f"--input {text}", _read_text("--input", text, MAX_INPUT_BYTES)
+        where, text = f"--input {text}", read_text("--input", text, MAX_INPUT_BYTES)
     try:
         parse_foreign_json(text)
     except ForeignJsonError as error:
@@ -137,10 +127,14 @@ def _input_of(text: str | None) -> str:
     return text
 
 
+def _schema_of(path: str | None) -> str | None:
+    return None if path is None else read_text("--output-schema", path, MAX_SCHEMA_BYTES)
+
+
 def _stdin_of(text: str | None) -> str:
     if text is None:
         return ""
-    return _read_text("--stdin", text, MAX_INPUT_BYTES) if text == "-" or _is_file(text) else text
+    return read_text("--stdin", text, MAX_INPUT_BYTES) if text == "-" or _is_file(text) else text
 
 
 def _files_of(paths: tuple[str, ...]) -> dict[str, bytes]:
@@ -148,7 +142,7 @@ def _files_of(paths: tuple[str, ...]) -> dict[str, bytes]:
     for path in paths:
         if (name := Path(path).name) in files:
             raise InvalidJob("--file", f"two of the files are called {name!r}")
-        files[name] = _read_bytes("--file", path, MAX_INPUT_BYTES)
+        files[name] = read_bytes("--file", path, MAX_INPUT_BYTES)
     return files
 
 
@@ -185,28 +179,3 @@ def _is_file(text: str) -> bool:
         return Path(text).is_file()
     except (OSError, ValueError):
         return False
-
-
-def _read_text(field: str, path: str, most_bytes: int) -> str:
-    data = _read_bytes(field, path, most_bytes)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidJob(
-            field, f"{path} is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
-        ) from None
-
-
-def _read_bytes(field: str, path: str, most_bytes: int) -> bytes:
-    try:
-        if path == "-":
-            data = sys.stdin.buffer.read(most_bytes + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(most_bytes + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidJob(field, f"cannot read {path!r}: {reason}") from None
-    if len(data) > most_bytes:
-        raise InvalidJob(field, f"{path} is above the limit of {most_bytes} bytes")
-    return data

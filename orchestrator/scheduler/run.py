@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tenacity import (
@@ -37,12 +38,16 @@ from orchestrator.pool.pool import WarmPool
 from orchestrator.scheduler.transcript import Transcript, decode_files
 from orchestrator.telemetry import Telemetry
 
-__all__ = ("Job", "JobRunner")
+__all__ = ("Job", "JobRunner", "Review")
 
 MAX_ATTEMPTS = 3
 INFRASTRUCTURE_FAILED = (ContainerGone, EngineUnavailable)
 """Errors after which the same job may well succeed on another container."""
 CPU_CHECK_LEAST_SECONDS = 0.005
+
+
+Review = Callable[[JobResult], Awaitable[JobResult]]
+"""The last look at a result before it is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +76,10 @@ class JobRunner:
     cpus: float
     """CPU quota of every container: how fast CPU time can be used."""
 
-    async def run(self, job: Job) -> JobResult:
-        """The job's one result. Whatever goes wrong on our side is INTERNAL_ERROR, or the job is run again.
+    async def run(self, job: Job, *, review: Review | None = None) -> JobResult:
+        """The job's one result, as `review` leaves it.
 
+        Whatever goes wrong on our side is INTERNAL_ERROR, or the job is run again.
         A job has no network and leaves nothing behind, so running it again is safe. Raises InvalidJob
         where all parts of the job together are more than a frame can carry.
         """
@@ -87,6 +93,8 @@ class JobRunner:
             result = _unstarted(job, Outcome.EXPIRED, error, attempts=1)
         except (BackendError, InternalError) as error:
             result = _unstarted(job, Outcome.INTERNAL_ERROR, error, attempts=1)
+        if review is not None:
+            result = await review(result)
         self.telemetry.job_finished(job.spec.runtime, result)
         return result
 
