@@ -244,8 +244,16 @@ def _binding_scope(spot: Spot, name: str) -> tuple[int, int] | None:
         current = around
     if around is None:
         return None
-    scope = _declared_in(around, current.node, name)
-    return None if scope is None else (scope.start_byte, scope.end_byte)
+    scope = _declared_in(around, current.node)
+    if scope is None:
+        return None
+    # `var` of what is a global already leaves the global as it is.
+    is_same = scope.type == "program" and name in _BEHIND_VAR and _is_var(around)
+    return (0, 0) if is_same else (scope.start_byte, scope.end_byte)
+
+
+def _is_var(around: Spot) -> bool:
+    return around.parent is not None and around.parent.type == "variable_declaration"
 
 
 def _is_pattern_part(parent: Node, child: Node) -> bool:
@@ -256,7 +264,7 @@ def _is_pattern_part(parent: Node, child: Node) -> bool:
     return parent.type == "pair_pattern" and parent.child_by_field_name("value") == child
 
 
-def _declared_in(around: Spot, child: Node, name: str) -> Node | None:  # noqa: PLR0911 - one for each form
+def _declared_in(around: Spot, child: Node) -> Node | None:  # noqa: PLR0911 - one for each form
     parent, kind = around.node, around.node.type
     if kind == "formal_parameters":
         return around.parent
@@ -265,24 +273,22 @@ def _declared_in(around: Spot, child: Node, name: str) -> Node | None:  # noqa: 
     if kind in _IMPORTS:
         return _nearest(around, frozenset({"program"}))
     if kind == "for_in_statement" and parent.child_by_field_name("left") == child:
-        return _of_keyword(around, parent.child_by_field_name("kind"), name)
+        return _of_keyword(around, parent.child_by_field_name("kind"))
     if kind not in _DECLARING or parent.child_by_field_name("name") != child:
         return None
     if kind == "variable_declarator" and around.parent is not None:
-        is_var = around.parent.type == "variable_declaration"
-        return _var_scope(around, name) if is_var else _nearest(around, _BLOCKS)
+        return _var_scope(around) if _is_var(around) else _nearest(around, _BLOCKS)
     return parent if kind in _NAMED_EXPRESSIONS else _nearest(around, _BLOCKS)
 
 
-def _of_keyword(loop: Spot, keyword: Node | None, name: str) -> Node | None:
+def _of_keyword(loop: Spot, keyword: Node | None) -> Node | None:
     if keyword is None:
         return None
-    return _var_scope(loop, name) if keyword.type == "var" else loop.node
+    return _var_scope(loop) if keyword.type == "var" else loop.node
 
 
-def _var_scope(spot: Spot, name: str) -> Node | None:
-    scope = _nearest(spot, _FUNCTIONS | {"program"})
-    return None if scope is not None and scope.type == "program" and name in _BEHIND_VAR else scope
+def _var_scope(spot: Spot) -> Node | None:
+    return _nearest(spot, _FUNCTIONS | {"program"})
 
 
 def _nearest(spot: Spot, kinds: frozenset[str]) -> Node | None:

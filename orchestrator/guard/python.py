@@ -80,6 +80,7 @@ _WATCHED = {
     name.encode() for name in (*_NAMES, *_ATTRIBUTES, *_BY_NAME, *_OF_OS, *_OF_SYS, *_OF_MODULES["asyncio"])
 }
 
+_NOWHERE = (0, 0)
 _FUNCTIONS = frozenset({"function_definition", "lambda"})
 _COMPREHENSIONS = frozenset(
     {"list_comprehension", "set_comprehension", "dictionary_comprehension", "generator_expression"}
@@ -311,7 +312,8 @@ def _old_statement(node: Node) -> Hit:
 def _binding_scope(spot: Spot) -> tuple[int, int] | None:
     """The bytes within which this makes the name the tenant's own; None where it only uses the name.
 
-    At the level of a module only `def` and `class` count, from there on: an assignment may never be reached.
+    At the level of a module only `def` and `class` count, from there on: an assignment may never be reached. What binds
+    a name elsewhere (in a class, say) is no use of it, and makes it the tenant's own NOWHERE.
     """
     current: Spot = spot
     while (around := current.up()) is not None and around.node.type in _PATTERNS:
@@ -326,7 +328,7 @@ def _binding_scope(spot: Spot) -> tuple[int, int] | None:
         return _extent(around.parent)
     if kind in _DEFINITIONS:
         return _after_definition(around) if around.node.child_by_field_name("name") == child else None
-    return _within_function(around) if _is_target(around.node, child) else None
+    return _within_function(around) or _NOWHERE if _is_target(around.node, child) else None
 
 
 def _names_parameter(parameter: Node, child: Node) -> bool:
@@ -342,13 +344,13 @@ def _is_target(parent: Node, child: Node) -> bool:
     return parent.type == "as_pattern_target"
 
 
-def _after_definition(definition: Spot) -> tuple[int, int] | None:
+def _after_definition(definition: Spot) -> tuple[int, int]:
     around = definition.up()
     if around is not None and around.node.type == "decorated_definition":
         definition, around = around, around.up()
     if around is not None and around.node.type == "module":
         return definition.node.start_byte, around.node.end_byte
-    return _within_function(definition)
+    return _within_function(definition) or _NOWHERE
 
 
 def _within_function(spot: Spot) -> tuple[int, int] | None:

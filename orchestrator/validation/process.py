@@ -38,17 +38,24 @@ class CheckingProcess(asyncio.Protocol):
     async def start(cls, *arguments: str) -> CheckingProcess:
         """A process that is ready. Raises ProcessLost."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                process = await asyncio.to_thread(_spawn, theirs, arguments)
-            except OSError as error:
-                ours.close()
-                raise ProcessLost(f"cannot start a checking process: {error}", step="check") from None
-        loop = asyncio.get_running_loop()
-        _, protocol = await loop.connect_accepted_socket(lambda: cls(process), ours)
+        spawning = asyncio.ensure_future(asyncio.to_thread(_spawn, theirs, arguments))
         try:
-            await protocol._receive(READY_WITHIN_SECONDS)  # noqa: SLF001 - its own
+            process = await asyncio.shield(spawning)
+        except BaseException as error:
+            # Cancelled or not, a process that comes to be must not stay without an owner.
+            await _end_unowned(spawning)
+            ours.close()
+            if isinstance(error, OSError):
+                raise ProcessLost(f"cannot start a checking process: {error}", step="check") from None
+            raise
+        finally:
+            theirs.close()
+        protocol = cls(process)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
+            await protocol._receive(READY_WITHIN_SECONDS)
         except BaseException:
+            ours.close()
             await protocol.end()
             raise
         return protocol
@@ -124,6 +131,14 @@ class CheckingProcess(asyncio.Protocol):
         if not self._answer.done():
             self._answer.set_exception(ProcessLost(problem, step="check"))
             self._answer.exception()  # it may be that nobody waits
+
+
+async def _end_unowned(spawning: asyncio.Future[subprocess.Popen[bytes]]) -> None:
+    await asyncio.wait([spawning])
+    if spawning.exception() is None:
+        process = spawning.result()
+        process.kill()
+        process.wait()
 
 
 def _spawn(standard_input: socket.socket, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
