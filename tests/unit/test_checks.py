@@ -174,7 +174,7 @@ async def test_a_bad_schema_is_refused_by_field():
     """Before anything is run; and program mode has no output to hold against one."""
     async with open_service() as service:
         with pytest.raises(InvalidJob, match=r"output_schema: at schema\.type"):
-            await service.execute(spec("output = 1", output_schema_json='{"type": "objekt"}'))
+            await service.execute(spec("output = 1", output_schema_json='{"type": "nothing"}'))
     with pytest.raises(InvalidJob, match="output_schema: is for function mode"):
         spec("x", mode=Mode.PROGRAM, output_schema_json="{}")
     with pytest.raises(InvalidJob, match="output_schema: "):

@@ -1,16 +1,17 @@
 def attempt(action):
+    names = []
     try:
-        return action()
+        action()
     except* (ValueError, KeyError) as group:
-        return [type(e).__name__ for e in group.exceptions]
+        names = [type(e).__name__ for e in group.exceptions]
     finally:
-        pass
+        names.append("done")
+    return names
 
 def fail():
     raise ExceptionGroup("two", [ValueError("a"), KeyError("b")])
 
 try:
-    attempt(fail)
-except TypeError as error:
-    error.add_note("a note")
-output = "done"
+    output = attempt(fail)
+except* TypeError as group:
+    group.add_note("a note")
