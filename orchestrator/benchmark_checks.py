@@ -13,8 +13,8 @@ from orchestrator.benchmark import Figures
 from orchestrator.domain.errors import InternalError
 from orchestrator.domain.limits import KIB
 from orchestrator.guard.policy import Policy
+from orchestrator.guard.report import Source
 from orchestrator.guard.rules import JAVASCRIPT, PYTHON
-from orchestrator.guard.validator import Source
 from orchestrator.validation.checker import Checker
 
 __all__ = ("CheckReport", "measure_checks", "sample_source")

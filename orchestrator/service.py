@@ -15,7 +15,7 @@ from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import JobResult
 from orchestrator.domain.runtime import Runtime
 from orchestrator.guard.policy import Policy
-from orchestrator.guard.validator import Report
+from orchestrator.guard.report import Report
 from orchestrator.pool.pool import PoolStatistics, WarmPool
 from orchestrator.scheduler.checks import Checks
 from orchestrator.scheduler.run import Job, JobRunner

@@ -17,7 +17,7 @@ from orchestrator.cli.sources import read_bytes, runtime_of
 from orchestrator.config import Settings
 from orchestrator.domain.job import MAX_CODE_BYTES, Mode
 from orchestrator.guard.policy import PRESETS, Policy, parse_policy
-from orchestrator.guard.validator import Report, Source
+from orchestrator.guard.report import Report, Source
 
 __all__ = ("check",)
 

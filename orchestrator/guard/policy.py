@@ -111,10 +111,10 @@ class _Source:
             raise self._wrong(key, "must be true or false")
         return value
 
-    def names_at(self, key: str) -> frozenset[str] | None:
+    def names_at(self, key: str, default: frozenset[str] | None) -> frozenset[str] | None:
         value = self._values.get(key)
         if value is None:
-            return None
+            return default
         if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
             raise self._wrong(key, "must be a list of names")
         if len(value) > MAX_NAMES:
@@ -140,8 +140,8 @@ class _Source:
 
 def _built(source: _Source, base: Policy | None, name: str) -> Policy:
     start = base or Policy(name=name, rules={}, program={})
-    modules = source.names_at("allowed_modules") or start.allowed_modules
-    more = source.names_at("more_modules") or frozenset()
+    modules = source.names_at("allowed_modules", start.allowed_modules)
+    more = source.names_at("more_modules", None) or frozenset()
     rules, program = source.severities_at("rules"), source.severities_at("program")
     # A rule that the operator names is meant for both modes, unless the operator says otherwise.
     kept = {rule: severity for rule, severity in start.program.items() if rule not in rules}
@@ -151,7 +151,7 @@ def _built(source: _Source, base: Policy | None, name: str) -> Policy:
         rules={**start.rules, **rules},
         program={**kept, **program},
         allowed_modules=modules if modules is None else modules | more,
-        allowed_globals=source.names_at("allowed_globals") or start.allowed_globals,
+        allowed_globals=source.names_at("allowed_globals", start.allowed_globals),
         javascript_strict_mode=source.switch_at("javascript_strict_mode", start.javascript_strict_mode),
         escape_hidden_characters=source.switch_at("escape_hidden_characters", start.escape_hidden_characters),
         normalise=source.switch_at("normalise", start.normalise),

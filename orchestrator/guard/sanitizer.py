@@ -12,21 +12,12 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
+from orchestrator.guard.report import Shift
 from orchestrator.guard.rules import JAVASCRIPT, RULES, Hit
 from orchestrator.guard.text import Places, character_name
 from orchestrator.guard.tree import SourceTree, ancestors
 
-__all__ = (
-    "Edit",
-    "Shift",
-    "applied",
-    "escapes",
-    "hidden_hits",
-    "normalised",
-    "prefix_edits",
-    "shifts_of",
-    "unshifted",
-)
+__all__ = ("Edit", "applied", "escapes", "hidden_hits", "normalised", "prefix_edits", "shifts_of")
 
 STRICT = '"use strict";'
 MAX_HIDDEN = 200
@@ -61,17 +52,6 @@ class Edit:
     start: int
     end: int
     replacement: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shift:
-    """Where one line of the changed text differs: `own` characters at `column` became `new` ones."""
-
-    line: int
-    column: int
-    """In the tenant's own text."""
-    own: int
-    new: int
 
 
 def normalised(text: str) -> tuple[str, list[str]]:
@@ -186,15 +166,3 @@ def shifts_of(data: bytes, edits: list[Edit]) -> tuple[Shift, ...]:
             line, column = places.at(edit.start)
             shifts.append(Shift(line, column, own, new))
     return tuple(shifts)
-
-
-def unshifted(shifts: tuple[Shift, ...], line: int, column: int) -> int:
-    """The column in the tenant's own text of a column in the changed one."""
-    for shift in shifts:
-        if shift.line != line or column < shift.column:
-            continue
-        if column < shift.column + shift.new:
-            return shift.column
-        # Later shifts of this line are counted in the tenant's own columns too.
-        column += shift.own - shift.new
-    return column

@@ -7,16 +7,15 @@ What it calls is written in C, and what it reads is hostile: services run it in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from orchestrator.domain.finding import Finding, Severity
 from orchestrator.domain.job import MAX_CODE_BYTES, Mode
 from orchestrator.guard import javascript, python
 from orchestrator.guard.policy import Policy
-from orchestrator.guard.rules import JAVASCRIPT, RULES, UNCHECKED, Hit
+from orchestrator.guard.report import Report, Source, unchecked
+from orchestrator.guard.rules import JAVASCRIPT, RULES, Hit
 from orchestrator.guard.sanitizer import (
     Edit,
-    Shift,
     applied,
     escapes,
     hidden_hits,
@@ -27,38 +26,10 @@ from orchestrator.guard.sanitizer import (
 from orchestrator.guard.text import Places
 from orchestrator.guard.tree import SourceTree, TooMuch, nesting_hit, syntax_hits
 
-__all__ = ("MAX_FINDINGS", "Report", "Source", "unchecked", "validate")
+__all__ = ("MAX_FINDINGS", "validate")
 
 MAX_FINDINGS = 50
 _RANK = {Severity.OFF: 0, Severity.WARN: 1, Severity.REJECT: 2}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """What is to be checked, and as what."""
-
-    data: bytes
-    language: str
-    mode: Mode = Mode.FUNCTION
-    own_modules: frozenset[str] = frozenset()
-    """Python modules that the tenant gives along."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What was found, and what is to be run."""
-
-    findings: tuple[Finding, ...] = ()
-    text: str | None = None
-    """The source to run; None where it is the tenant's own text, unchanged."""
-    changes: tuple[str, ...] = ()
-    shifts: tuple[Shift, ...] = field(default=())
-    """How columns of `text` map back to the tenant's own."""
-
-    @property
-    def is_rejected(self) -> bool:
-        """Whether the code must not run."""
-        return any(finding.severity is Severity.REJECT for finding in self.findings)
 
 
 def validate(source: Source, policy: Policy) -> Report:
@@ -163,14 +134,6 @@ def _finding(severity: Severity, hit: Hit, places: Places) -> Finding:
         column=column,
         end_line=end_line,
         end_column=end_column,
-    )
-
-
-def unchecked(problem: str) -> Finding:
-    """The one finding on a source that was not checked to its end; it always rejects."""
-    message = f"the source could not be checked within its bounds ({problem}); make it smaller or simpler"
-    return Finding(
-        rule=UNCHECKED, severity=Severity.REJECT, message=message, line=1, column=1, end_line=1, end_column=1
     )
 
 

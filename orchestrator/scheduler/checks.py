@@ -13,9 +13,8 @@ from orchestrator.domain.job import Mode
 from orchestrator.domain.limits import Usage
 from orchestrator.domain.outcome import JobError, JobResult, Outcome, Timing
 from orchestrator.guard.policy import Policy
+from orchestrator.guard.report import Report, Source, unshifted
 from orchestrator.guard.rules import JAVASCRIPT, LANGUAGES
-from orchestrator.guard.sanitizer import unshifted
-from orchestrator.guard.validator import Report, Source
 from orchestrator.scheduler.run import Job
 from orchestrator.telemetry import Telemetry
 from orchestrator.validation.checker import Checker

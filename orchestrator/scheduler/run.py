@@ -291,7 +291,7 @@ class _Clock:
         now = _now()
         return Timing(
             validate_ms=job.validate_ms,
-            lease_ms=(self.leased_at - job.accepted_at) * 1000,
+            lease_ms=max(0.0, (self.leased_at - job.accepted_at) * 1000 - job.validate_ms),
             run_ms=self.wall_ms,
             collect_ms=(now - self.ended_at) * 1000,
             total_ms=(now - job.accepted_at) * 1000,

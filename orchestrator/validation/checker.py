@@ -18,7 +18,7 @@ from orchestrator.domain.bounds import ForeignJsonError, parse_foreign_json
 from orchestrator.domain.errors import BackendError, InternalError, PoolTimeout, ProtocolError
 from orchestrator.domain.limits import KIB, MIB
 from orchestrator.guard.policy import Policy, policy_to_wire
-from orchestrator.guard.validator import Report, Source, unchecked
+from orchestrator.guard.report import Report, Source, unchecked
 from orchestrator.telemetry import Telemetry
 from orchestrator.validation.messages import encode_message, report_from_wire, source_to_wire
 from orchestrator.validation.process import CheckingProcess, ProcessLost

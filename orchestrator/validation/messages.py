@@ -16,8 +16,7 @@ from orchestrator.domain.errors import ProtocolError
 from orchestrator.domain.finding import Finding, Severity
 from orchestrator.domain.job import Mode
 from orchestrator.domain.limits import MIB
-from orchestrator.guard.sanitizer import Shift
-from orchestrator.guard.validator import Report, Source
+from orchestrator.guard.report import Report, Shift, Source
 
 __all__ = (
     "LENGTH",

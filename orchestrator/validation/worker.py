@@ -16,7 +16,8 @@ from orchestrator.domain.bounds import ForeignJsonError, parse_foreign_json
 from orchestrator.domain.limits import MIB
 from orchestrator.guard import javascript, python
 from orchestrator.guard.policy import Policy, load_preset, policy_from_wire
-from orchestrator.guard.validator import Source, validate
+from orchestrator.guard.report import Source
+from orchestrator.guard.validator import validate
 from orchestrator.validation.confinement import confine
 from orchestrator.validation.messages import (
     LENGTH,

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.job import Mode
 from orchestrator.guard.policy import load_preset, parse_policy
+from orchestrator.guard.report import Source, unshifted
 from orchestrator.guard.rules import LANGUAGES, PYTHON
-from orchestrator.guard.sanitizer import Edit, applied, normalised, shifts_of, unshifted
-from orchestrator.guard.validator import Source, validate
+from orchestrator.guard.sanitizer import Edit, applied, normalised, shifts_of
+from orchestrator.guard.validator import validate
 
 PROGRAMS = sorted((Path(__file__).parent.parent / "programs" / "accepted").iterdir())
 POLICIES = [

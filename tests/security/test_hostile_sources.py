@@ -10,8 +10,8 @@ import time
 
 from orchestrator.domain.job import MAX_CODE_BYTES
 from orchestrator.guard.policy import load_preset
+from orchestrator.guard.report import Source
 from orchestrator.guard.rules import LANGUAGES
-from orchestrator.guard.validator import Source
 from orchestrator.telemetry import Telemetry
 from orchestrator.validation.checker import open_checker
 

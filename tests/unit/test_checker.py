@@ -12,8 +12,9 @@ import pytest
 from orchestrator.domain.errors import PoolTimeout
 from orchestrator.domain.finding import Severity
 from orchestrator.guard.policy import load_preset
+from orchestrator.guard.report import Report, Source
 from orchestrator.guard.rules import JAVASCRIPT, PYTHON, UNCHECKED
-from orchestrator.guard.validator import Report, Source, validate
+from orchestrator.guard.validator import validate
 from orchestrator.telemetry import Telemetry
 from orchestrator.validation import checker as checker_module
 from orchestrator.validation.checker import open_checker

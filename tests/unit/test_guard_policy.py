@@ -46,6 +46,12 @@ def test_a_file_overrides_by_rule():
     assert {"numpy", "json"} <= policy.allowed_modules
 
 
+def test_an_empty_list_allows_nothing():
+    """It is no missing list."""
+    assert parse_policy("allowed_modules = []", where="test").allowed_modules == frozenset()
+    assert parse_policy("allowed_globals = []", where="test").allowed_globals == frozenset()
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

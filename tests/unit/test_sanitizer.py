@@ -6,9 +6,9 @@ import pytest
 
 from orchestrator.domain.finding import Severity
 from orchestrator.guard.policy import load_preset, parse_policy
+from orchestrator.guard.report import Shift, Source, unshifted
 from orchestrator.guard.rules import JAVASCRIPT, PYTHON
-from orchestrator.guard.sanitizer import Shift, unshifted
-from orchestrator.guard.validator import Source, validate
+from orchestrator.guard.validator import validate
 
 STANDARD = load_preset("standard")
 ESCAPING = parse_policy("escape_hidden_characters = true", where="test")

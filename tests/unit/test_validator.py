@@ -7,8 +7,9 @@ import pytest
 from orchestrator.domain.finding import Severity
 from orchestrator.domain.job import MAX_CODE_BYTES, Mode
 from orchestrator.guard.policy import load_preset, parse_policy
+from orchestrator.guard.report import Source
 from orchestrator.guard.rules import JAVASCRIPT, PYTHON, RULES
-from orchestrator.guard.validator import MAX_FINDINGS, Source, validate
+from orchestrator.guard.validator import MAX_FINDINGS, validate
 
 STRICT = load_preset("strict")
 STANDARD = load_preset("standard")

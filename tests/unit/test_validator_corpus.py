@@ -10,8 +10,9 @@ import pytest
 from orchestrator.domain.finding import Severity
 from orchestrator.domain.job import Mode
 from orchestrator.guard.policy import load_preset
+from orchestrator.guard.report import Source
 from orchestrator.guard.rules import JAVASCRIPT, PYTHON, RULES
-from orchestrator.guard.validator import Source, validate
+from orchestrator.guard.validator import validate
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 ACCEPTED = sorted((PROGRAMS / "accepted").iterdir())
