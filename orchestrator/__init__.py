@@ -18,9 +18,11 @@ if TYPE_CHECKING:
         OrchestratorError,
         RequestError,
     )
+    from orchestrator.domain.finding import Finding
     from orchestrator.domain.job import JobSpec, Mode
     from orchestrator.domain.limits import Limits, Usage
     from orchestrator.domain.outcome import JobError, JobResult, Outcome
+    from orchestrator.guard.policy import Policy
     from orchestrator.service import Orchestrator
 
 __version__ = "0.1.0"
@@ -29,6 +31,7 @@ __all__ = (
     "BackendError",
     "CapacityError",
     "ConfigurationError",
+    "Finding",
     "JobError",
     "JobResult",
     "JobSpec",
@@ -37,6 +40,7 @@ __all__ = (
     "Orchestrator",
     "OrchestratorError",
     "Outcome",
+    "Policy",
     "RequestError",
     "Settings",
     "Usage",
@@ -53,9 +57,11 @@ _HOMES = {
         "OrchestratorError",
         "RequestError",
     ),
+    "orchestrator.domain.finding": ("Finding",),
     "orchestrator.domain.job": ("JobSpec", "Mode"),
     "orchestrator.domain.limits": ("Limits", "Usage"),
     "orchestrator.domain.outcome": ("JobError", "JobResult", "Outcome"),
+    "orchestrator.guard.policy": ("Policy",),
     "orchestrator.service": ("Orchestrator",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

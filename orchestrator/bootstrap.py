@@ -19,9 +19,10 @@ from orchestrator.backends.launch import DockerBackend
 from orchestrator.backends.seccomp import SeccompProfile, load_profile
 from orchestrator.config import Settings, load_settings
 from orchestrator.domain.container import ContainerSpec
-from orchestrator.domain.errors import BackendError, ImageMissing, UnknownRuntime
+from orchestrator.domain.errors import BackendError, ConfigurationError, ImageMissing, UnknownRuntime
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.runtime import Runtime
+from orchestrator.guard.policy import Policy, load_preset, parse_policy
 from orchestrator.policies.checkup import HostNeeds
 from orchestrator.policies.hardening import HardeningSettings, hardened_spec
 from orchestrator.pool.health import HealthSettings, keep_healthy
@@ -30,10 +31,13 @@ from orchestrator.pool.reaper import LABEL_INSTANCE, LABEL_OWNER, Owner, reap_st
 from orchestrator.scheduler.run import JobRunner
 from orchestrator.service import Orchestrator, ServiceSettings
 from orchestrator.telemetry import Telemetry
+from orchestrator.validation.checker import Checker, open_checker
 
 __all__ = (
     "default_limits",
     "host_needs",
+    "load_policy",
+    "open_checks",
     "open_engine",
     "open_orchestrator",
     "probe_container",
@@ -68,6 +72,7 @@ async def open_orchestrator(
     """
     settings = settings or load_settings()
     runtimes = runtimes_on_offer(settings)
+    policy = load_policy(settings)
     telemetry = telemetry or Telemetry()
     instance = uuid.uuid4().hex
     owner = Owner.this_process()
@@ -92,15 +97,16 @@ async def open_orchestrator(
             fingerprints=partial(_fingerprints, engine, profiles, runtimes),
         )
         await stack.enter_async_context(keep_healthy(pool, backend, health, telemetry))
+        checker = await stack.enter_async_context(open_checker(telemetry))
         runner = JobRunner(
             pool=pool,
             telemetry=telemetry,
             cpus=settings.cpus_per_container,
         )
         service = ServiceSettings(
-            default_limits=default_limits(settings), queue_seconds=settings.queue_seconds
+            default_limits=default_limits(settings), queue_seconds=settings.queue_seconds, policy=policy
         )
-        yield Orchestrator(service, runtimes, pool, runner)
+        yield Orchestrator(service, runtimes, pool, runner, checker)
 
 
 async def _reap_our_own(backend: DockerBackend, labels: dict[str, str], telemetry: Telemetry) -> None:
@@ -159,6 +165,24 @@ async def host_needs(engine: Engine, settings: Settings) -> HostNeeds:
 def _makers(settings: Settings) -> list[Callable[[Limits | None], ContainerSpec]]:
     shelves = _pool_settings(settings, runtimes_on_offer(settings), {}).shelves
     return [shelf.make_spec for shelf in shelves.values()]
+
+
+def load_policy(settings: Settings) -> Policy:
+    """What code may do on this deployment. Raises ConfigurationError naming the file and the key."""
+    if settings.policy_file is None:
+        return load_preset(settings.policy)
+    try:
+        text = settings.policy_file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"policy_file: cannot read {settings.policy_file}: {error}") from None
+    return parse_policy(text, where=str(settings.policy_file), preset=settings.policy)
+
+
+@asynccontextmanager
+async def open_checks() -> AsyncIterator[Checker]:
+    """The checks alone, without an engine."""
+    async with open_checker(Telemetry()) as checker:
+        yield checker
 
 
 def default_limits(settings: Settings) -> Limits:

@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     queue_seconds: float = Field(default=30.0, gt=0, le=86_400)
     """How long a job may wait for its container before it has expired."""
 
+    policy: str = "standard"
+    """What code may do before it is run at all: the preset `strict`, `standard` or `open` (docs/validation.md)."""
+    policy_file: Path | None = None
+    """A TOML file on top of the preset: rules by id, allowed modules and globals. Wrong: refused at the start."""
+
     wall_time_ms: int = Field(default=500, ge=1, le=86_400_000)
     """Default wall time of a job."""
     cpu_time_ms: int | None = Field(default=None, ge=1, le=86_400_000)

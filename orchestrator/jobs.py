@@ -38,6 +38,7 @@ from orchestrator.domain.limits import Limits, Usage
 from orchestrator.domain.outcome import JobError, JobResult, Outcome
 from orchestrator.domain.record import JobRecord
 from orchestrator.domain.tenant import Principal, Priority, Scope, Tenant
+from orchestrator.guard.policy import load_preset
 from orchestrator.monitoring import Monitor
 from orchestrator.policies.statistics import ExecutionMetrics
 from orchestrator.scheduler.dispatcher import Dispatcher, DispatcherSettings, open_dispatcher
@@ -343,22 +344,34 @@ class JobService:
 
     async def _set_going(self, live: _Live) -> _Live:
         self._live[live.record.id] = live
-        if live.durable:
-            # It takes its place in the queue now: others that come while it is written must find it taken.
-            self._adding[live.record.tenant] += 1
-            try:
+        # It takes its place in the queue now: others that come while it is looked at and written must find it taken.
+        self._adding[live.record.tenant] += 1
+        try:
+            rejection = await self._validate(live)
+            if live.durable:
                 await self._store.add([live.record])
-            except BaseException:
-                del self._live[live.record.id]
-                raise
-            finally:
-                self._adding[live.record.tenant] -= 1
-        self._go(live)
+        except BaseException:
+            del self._live[live.record.id]
+            raise
+        finally:
+            self._adding[live.record.tenant] -= 1
+        self._go(live, rejection)
         return live
 
-    def _go(self, live: _Live) -> None:
+    async def _validate(self, live: _Live) -> JobResult | None:
+        """Make the job what it is to be run as; the result where it is not run at all. Raises InvalidJob."""
+        ticket = live.ticket
+        policy = None if ticket.tenant.policy is None else load_preset(ticket.tenant.policy)
+        checked = await self._orchestrator.validate(ticket.job, policy=policy)
+        ticket.job, ticket.review = checked.job, checked.review
+        return checked.rejection
+
+    def _go(self, live: _Live, rejection: JobResult | None = None) -> None:
         live.ticket.done.add_done_callback(lambda done: self._give_up(live) if done.exception() else None)
-        self._dispatcher.submit(live.ticket)
+        if rejection is not None:
+            self._dispatcher.refuse(live.ticket, rejection)
+        else:
+            self._dispatcher.submit(live.ticket)
 
     def _limits_of(self, submission: Submission, tenant: Tenant) -> Limits:
         defaults = self._orchestrator.default_limits
@@ -561,7 +574,7 @@ class JobService:
         waiting = replace(record, state=JobState.QUEUED)
         live = self._make_live(job, tenant, record.priority, waiting, _size_of(spec), durable=True)
         self._live[record.id] = live
-        self._go(live)
+        self._go(live, await self._validate(live))
 
     async def prune_for_ever(self) -> None:
         """Delete what is past its retention, again and again."""

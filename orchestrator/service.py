@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -15,8 +14,12 @@ from orchestrator.domain.job import JobSpec
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import JobResult
 from orchestrator.domain.runtime import Runtime
+from orchestrator.guard.policy import Policy
+from orchestrator.guard.report import Report
 from orchestrator.pool.pool import PoolStatistics, WarmPool
+from orchestrator.scheduler.checks import Checked, Checks
 from orchestrator.scheduler.run import Job, JobRunner
+from orchestrator.validation.checker import Checker
 
 __all__ = ("Orchestrator", "ServiceSettings", "require_possible")
 
@@ -27,6 +30,8 @@ class ServiceSettings:
 
     default_limits: Limits
     queue_seconds: float
+    policy: Policy
+    """For jobs whose caller names no other."""
 
 
 class Orchestrator:
@@ -38,11 +43,13 @@ class Orchestrator:
         runtimes: Mapping[str, Runtime],
         pool: WarmPool,
         runner: JobRunner,
+        checker: Checker,
     ) -> None:
         self._settings = settings
         self._runtimes = dict(runtimes)
         self._pool = pool
         self._runner = runner
+        self._checks = Checks(checker=checker, telemetry=runner.telemetry)
 
     @classmethod
     def open(cls, settings: Settings | None = None) -> AbstractAsyncContextManager[Orchestrator]:
@@ -73,20 +80,37 @@ class Orchestrator:
 
     @property
     def runner(self) -> JobRunner:
-        """What runs its jobs: for those who bring a queue of their own."""
+        """What runs its jobs once they were looked at: for those who bring a queue of their own."""
         return self._runner
 
     def accept(self, spec: JobSpec) -> Job:
         """A job ready to be run, its bounds checked. Raises RequestError (InvalidJob, UnknownRuntime)."""
         return self._accept(spec)
 
-    async def execute(self, spec: JobSpec) -> JobResult:
+    async def validate(self, job: Job, *, policy: Policy | None = None) -> Checked:
+        """A job that `accept` gave, looked at: as it is to be run, or the result that it has without.
+
+        `policy` is the tenant's own. Raises InvalidJob where the input or the output's schema is not valid.
+        """
+        await self._checks.require_valid_values(job)
+        return await self._checks.validate(job, self._language(job.spec), policy or self._settings.policy)
+
+    async def execute(self, spec: JobSpec, *, policy: Policy | None = None) -> JobResult:
         """Run one job and answer its result, whatever its outcome.
 
+        `policy` is the tenant's own, where it differs from the deployment's. Code that it rejects costs no container.
         Raises RequestError (InvalidJob, UnknownRuntime) before anything is run, and PoolClosed while the
         orchestrator is closing. Cancelling the caller kills the job.
         """
-        return await self._runner.run(self._accept(spec))
+        checked = await self.validate(self._accept(spec), policy=policy)
+        if checked.rejection is not None:
+            return checked.rejection
+        return await self._runner.run(checked.job, review=checked.review)
+
+    async def check(self, spec: JobSpec, *, policy: Policy | None = None) -> Report:
+        """What the validator says of a job's code; nothing is run. Raises RequestError as `execute` does."""
+        job = self._accept(spec)
+        return await self._checks.report(job, self._language(spec), policy or self._settings.policy)
 
     def statistics(self) -> PoolStatistics:
         """The pool at this moment."""
@@ -97,8 +121,10 @@ class Orchestrator:
         now = asyncio.get_running_loop().time()
         await self._pool.wait_until_warm(deadline=now + within_seconds)
 
+    def _language(self, spec: JobSpec) -> str:
+        return self._runtimes[spec.runtime].language
+
     def _accept(self, spec: JobSpec) -> Job:
-        began = time.perf_counter()
         runtime = self._runtimes.get(spec.runtime)
         if runtime is None:
             raise UnknownRuntime(spec.runtime, tuple(self._runtimes))
@@ -114,7 +140,6 @@ class Orchestrator:
             made_to_measure=limits.exceeding(runtime.ceiling) is not None,
             start_by=now + self._settings.queue_seconds,
             accepted_at=now,
-            validate_ms=(time.perf_counter() - began) * 1000,
         )
 
 

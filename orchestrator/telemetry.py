@@ -45,6 +45,10 @@ class Telemetry:
         """The infrastructure failed under a job, which is run again."""
         _log.warning("job rerun id=%s attempt=%d: %s", job, attempt, error)
 
+    def check_failed(self, size_bytes: int, error: Exception) -> None:
+        """A checking process gave no answer, and is replaced."""
+        _log.warning("check failed size=%d: %s", size_bytes, error)
+
     def job_finished(self, runtime: str, result: JobResult) -> None:
         """The one canonical line of a job."""
         _log.info(

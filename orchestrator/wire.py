@@ -44,6 +44,8 @@ def result_to_wire(result: JobResult) -> dict[str, Any]:
         "timing": _fields_of(result.timing),
         "container": result.container and _fields_of(result.container),
         "attempts": result.attempts,
+        "findings": [_fields_of(finding) for finding in result.findings],
+        "code_changes": list(result.code_changes),
     }
 
 
@@ -60,6 +62,7 @@ def request_to_wire(spec: JobSpec) -> dict[str, Any]:
         "args": list(spec.args),
         "files": {name: base64.b64encode(data).decode() for name, data in spec.files.items()},
         "limits": spec.limits and _fields_of(spec.limits),
+        "output_schema_json": spec.output_schema_json,
     }
 
 
@@ -78,6 +81,7 @@ def request_from_wire(kept: Mapping[str, Any]) -> JobSpec:
             args=tuple(kept["args"]),
             files={name: base64.b64decode(data) for name, data in kept["files"].items()},
             limits=None if limits is None else Limits(**limits),
+            output_schema_json=kept.get("output_schema_json"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidJob("request", f"was kept by another version: {error!r}"[:200]) from None

@@ -16,12 +16,14 @@ from orchestrator.api.app import api_of, make_app
 from orchestrator.api.state import ApiSettings, ApiState
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.tenant import Scope, Tenant
+from orchestrator.guard.policy import load_preset
 from orchestrator.jobs import JobService, JobsSettings, open_job_service
 from orchestrator.monitoring import Monitor
 from orchestrator.scheduler.dispatcher import DispatcherSettings
 from orchestrator.scheduler.run import JobRunner
 from orchestrator.service import Orchestrator, ServiceSettings
 from orchestrator.store.store import Store, open_store
+from orchestrator.validation.checker import open_checker
 
 LIMITS = Limits(wall_time_ms=60_000, cpu_time_ms=60_000)
 
@@ -67,11 +69,12 @@ async def open_house(
     async with (
         open_store(f"sqlite:///{folder / 'store.sqlite3'}") as store,
         fake_pool(backend, {RUNTIME: target}, telemetry=monitor, maximum=maximum) as pool,
+        open_checker(monitor) as checker,
     ):
         runner = JobRunner(pool=pool, telemetry=monitor, cpus=1.0)
         runtime = make_runtime(ceiling=LIMITS, maximum=LIMITS)
-        settings = ServiceSettings(default_limits=LIMITS, queue_seconds=30)
-        orchestrator = Orchestrator(settings, {RUNTIME: runtime}, pool, runner)
+        settings = ServiceSettings(default_limits=LIMITS, queue_seconds=30, policy=load_preset("standard"))
+        orchestrator = Orchestrator(settings, {RUNTIME: runtime}, pool, runner, checker)
         jobs = JobsSettings(
             dispatcher=DispatcherSettings(places=places, jobs_at_once=maximum, reserved_warm=reserved_warm),
             execute_queue_seconds=30,

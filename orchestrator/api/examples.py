@@ -36,6 +36,8 @@ RESULT: dict[str, Any] = {
         "warm": True, "reused": False,
     },
     "attempts": 1,
+    "findings": [],
+    "code_changes": [],
 }  # fmt: skip
 ACCEPTED: dict[str, Any] = {
     "id": _ID,

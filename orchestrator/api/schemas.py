@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from orchestrator.domain.errors import InvalidJob
+from orchestrator.domain.finding import Severity
 from orchestrator.domain.job import (
     MAX_ARGS,
     MAX_CODE_BYTES,
@@ -88,6 +89,8 @@ class _Program(_In):
     args: Annotated[list[_Arg], Field(max_length=MAX_ARGS)] = []
     files: Annotated[dict[str, str], Field(max_length=MAX_FILES)] = {}
     """Names to contents, in base64."""
+    output_schema: dict[str, Any] | bool | None = None
+    """A JSON Schema (2020-12) that the output must fit, or the job ends as `invalid_output`."""
     limits: LimitsIn = LimitsIn()
     priority: Priority | None = None
     metadata: Annotated[dict[_MetadataKey, _MetadataValue], Field(max_length=MAX_METADATA)] = {}
@@ -106,6 +109,7 @@ class _Program(_In):
             stdin=self.stdin,
             args=tuple(self.args),
             files={name: _decoded(data) for name, data in self.files.items()},
+            output_schema_json=None if self.output_schema is None else json.dumps(self.output_schema),
         )
         return Submission(
             spec=spec,
@@ -252,6 +256,18 @@ class ContainerOut(_Out):
     reused: bool
 
 
+class FindingOut(_Out):
+    """One thing found at one place of the code; lines and columns count from 1."""
+
+    rule: str
+    severity: Severity
+    message: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
 class ResultOut(_Out):
     """The one answer to one job."""
 
@@ -270,6 +286,10 @@ class ResultOut(_Out):
     timing: TimingOut
     container: ContainerOut | None
     attempts: int
+    findings: list[FindingOut]
+    """What was found in the code before it ran: why it was rejected, and warnings."""
+    code_changes: list[str]
+    """What was changed in the code before it ran, in words."""
 
 
 class JobOut(_Out):

@@ -9,9 +9,11 @@ from dataclasses import asdict
 import click
 
 from orchestrator.benchmark import Figures, RuntimeReport, measure_deadlines, measure_warm_path
-from orchestrator.bootstrap import open_orchestrator
+from orchestrator.benchmark_checks import CheckReport, measure_checks
+from orchestrator.bootstrap import load_policy, open_checks, open_orchestrator
 from orchestrator.cli.progress import progress_line
 from orchestrator.config import Settings
+from orchestrator.guard.rules import LANGUAGES
 
 __all__ = ("bench",)
 
@@ -53,6 +55,34 @@ def deadline(settings: Settings, samples: int, *, as_json: bool) -> None:
     click.echo(f"  {'ms after the deadline':32}{'p50':>9}{'p95':>9}{'p99':>9}{'n':>6}")
     for name, figure in figures.items():
         _row(name, figure)
+
+
+@bench.command("check")
+@click.option("-n", "--samples", default=400, show_default=True, type=click.IntRange(2, 10_000))
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@click.pass_obj
+def check_(settings: Settings, samples: int, *, as_json: bool) -> None:
+    """Time the check of a source of 2 kB that was never seen before, and of larger ones. No engine is needed."""
+    reports = asyncio.run(_measure_checks(settings, samples))
+    if as_json:
+        click.echo(json.dumps([asdict(report) for report in reports]))
+        return
+    for report in reports:
+        click.secho(report.language, bold=True)
+        click.echo(f"  {'ms':32}{'p50':>9}{'p95':>9}{'p99':>9}{'n':>6}")
+        _row("a source of 2 kB", report.small)
+        for kib, figures in report.by_kib.items():
+            click.echo(f"  {f'{kib} KiB':32}{figures.p50:9.2f}  {figures.p50 / kib:.3f} ms per KiB")
+
+
+async def _measure_checks(settings: Settings, samples: int) -> list[CheckReport]:
+    async with open_checks() as checker:
+        with progress_line() as tell:
+            policy = load_policy(settings)
+            return [
+                await measure_checks(checker, policy, language, samples=samples, progress=tell)
+                for language in LANGUAGES
+            ]
 
 
 async def _measure_deadlines(settings: Settings, samples: int) -> dict[str, Figures]:

@@ -13,6 +13,7 @@ import click
 from orchestrator import __version__
 from orchestrator.cli.attack import attack
 from orchestrator.cli.bench import bench
+from orchestrator.cli.check import check
 from orchestrator.cli.config import config
 from orchestrator.cli.doctor import doctor
 from orchestrator.cli.exit_codes import ExitCode, exit_code_of_error
@@ -49,6 +50,7 @@ def cli(context: click.Context, docker_url: str | None, config_file: Path | None
       sandbox-orch images build              make the images (once; some minutes)
       sandbox-orch doctor                    is this machine fit for it?
       sandbox-orch run hello.py              run one file
+      sandbox-orch check hello.py            what would be said against it, without running it
       echo 'output = input * 2' | sandbox-orch run - --runtime node --input 21
       sandbox-orch bench warm                measure this machine
       sandbox-orch attack                    try to break out of this machine's containers
@@ -56,7 +58,7 @@ def cli(context: click.Context, docker_url: str | None, config_file: Path | None
 
     \b
     Exit codes:
-      0 succeeded   1 the job failed   2 wrong usage   3 engine or host   4 a limit ended the job
+      0 succeeded   1 the job failed or was rejected   2 wrong usage   3 engine or host   4 a limit ended the job
 
     Settings come from the environment as SANDBOX_ORCH_<NAME>, SANDBOX_ORCH_WARM_TARGET=8 for example, and from
     a TOML file as <name>.
@@ -69,6 +71,7 @@ def cli(context: click.Context, docker_url: str | None, config_file: Path | None
 
 
 cli.add_command(run)
+cli.add_command(check)
 cli.add_command(images)
 cli.add_command(bench)
 cli.add_command(doctor)

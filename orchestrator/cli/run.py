@@ -12,14 +12,13 @@ import click
 
 from orchestrator.bootstrap import default_limits, open_orchestrator, runtimes_on_offer
 from orchestrator.cli.exit_codes import exit_code_of_result
-from orchestrator.cli.inputs import files_of, input_of, limits_asked, read_text, stdin_of
-from orchestrator.cli.render import show_result
+from orchestrator.cli.inputs import files_of, input_of, limits_asked, stdin_of
+from orchestrator.cli.render import show_findings, show_result
+from orchestrator.cli.sources import read_text, runtime_of
 from orchestrator.config import Settings
-from orchestrator.domain.errors import UnknownRuntime
-from orchestrator.domain.job import MAX_CODE_BYTES, JobSpec, Mode
+from orchestrator.domain.job import MAX_CODE_BYTES, MAX_SCHEMA_BYTES, JobSpec, Mode
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import JobResult
-from orchestrator.domain.runtime import Runtime
 from orchestrator.service import require_possible
 from orchestrator.wire import result_to_wire
 
@@ -33,6 +32,7 @@ class _Options:
     file: str
     runtime: str | None
     input: str | None
+    output_schema: str | None
     entrypoint: str | None
     program: bool
     stdin: str | None
@@ -47,6 +47,7 @@ class _Options:
 @click.argument("file", metavar="FILE|-")
 @click.option("-r", "--runtime", metavar="NAME", help="node, python, …  [default: by the file's ending]")
 @click.option("-i", "--input", metavar="FILE|JSON", help="The input: JSON, or a file that holds it.")
+@click.option("--output-schema", metavar="FILE", help="A JSON Schema that the output must follow.")
 @click.option("-e", "--entrypoint", metavar="NAME", help="Call this function with the input.")
 @click.option(
     "-p", "--program", is_flag=True, help="Run as a script: stdin, args and files in; exit code out."
@@ -81,6 +82,7 @@ def run(settings: Settings, /, **options: object) -> None:
     if chosen.as_json:
         click.echo(json.dumps(result_to_wire(result), ensure_ascii=not sys.stdout.encoding.startswith("utf")))
     else:
+        show_findings(result.findings, spec.code, name=chosen.file)
         show_result(result, files_folder=chosen.save_files)
     sys.exit(exit_code_of_result(result))
 
@@ -93,7 +95,7 @@ async def _run_once(settings: Settings, spec: JobSpec) -> JobResult:
 
 
 def _spec_of(options: _Options, settings: Settings) -> JobSpec:
-    runtime = _runtime_of(options, runtimes_on_offer(settings))
+    runtime = runtime_of(options.file, options.runtime, runtimes_on_offer(settings))
     limits = Limits.from_wire(limits_asked(options.limits), defaults=default_limits(settings))
     require_possible(limits, runtime)
     return JobSpec(
@@ -106,21 +108,12 @@ def _spec_of(options: _Options, settings: Settings) -> JobSpec:
         args=options.args,
         files=files_of(options.files),
         limits=limits,
+        output_schema_json=_schema_of(options.output_schema),
     )
 
 
-def _runtime_of(options: _Options, runtimes: dict[str, Runtime]) -> Runtime:
-    if options.runtime is not None:
-        if options.runtime not in runtimes:
-            raise UnknownRuntime(options.runtime, tuple(runtimes))
-        return runtimes[options.runtime]
-    suffix = Path(options.file).suffix
-    for runtime in runtimes.values():
-        if suffix in runtime.source_suffixes:
-            return runtime
-    raise click.UsageError(
-        f"cannot tell the language of {options.file!r} by its ending; say --runtime {'|'.join(runtimes)}"
-    )
+def _schema_of(path: str | None) -> str | None:
+    return None if path is None else read_text("--output-schema", path, MAX_SCHEMA_BYTES)
 
 
 def _save(result: JobResult, folder: str | None) -> None:

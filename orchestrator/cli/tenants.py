@@ -14,6 +14,7 @@ from orchestrator.config import Settings
 from orchestrator.domain.errors import InvalidTenant
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.tenant import Priority, Tenant
+from orchestrator.guard.policy import load_preset
 
 if TYPE_CHECKING:
     from orchestrator.store.store import Store
@@ -70,6 +71,8 @@ def _changes_of(options: dict[str, Any]) -> dict[str, Any]:
     changes = {name: value for name, value in options.items() if value not in (None, ())}
     if "policy" in changes:
         changes["policy"] = changes["policy"] or None
+        if changes["policy"] is not None:
+            load_preset(changes["policy"])  # an unknown one is an error here, not at the tenant's first job
     if "runtimes" in changes:
         names = tuple(each.strip() for each in changes["runtimes"].split(",") if each.strip())
         changes["runtimes"] = names or None

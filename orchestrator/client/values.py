@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from orchestrator.domain.finding import Finding, Severity
 from orchestrator.domain.job import JobState, Mode
 from orchestrator.domain.limits import Usage
 from orchestrator.domain.outcome import (
@@ -132,7 +133,14 @@ def result_from_wire(wire: Mapping[str, Any]) -> JobResult:
     for name, kind in _PARTS.items():
         if known.get(name) is not None:
             known[name] = kind(**_known(kind, known[name]))
+    known["findings"] = tuple(_finding(each) for each in known.get("findings", ()))
+    known["code_changes"] = tuple(known.get("code_changes", ()))
     return JobResult(**known)
+
+
+def _finding(wire: Mapping[str, Any]) -> Finding:
+    known = _known(Finding, wire)
+    return Finding(**{**known, "severity": Severity(known["severity"])})
 
 
 def metrics_from_wire(wire: Mapping[str, Any]) -> ExecutionMetrics:

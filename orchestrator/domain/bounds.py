@@ -10,6 +10,7 @@ from orchestrator.domain.limits import KIB
 
 __all__ = (
     "MAX_JSON_DEPTH",
+    "MAX_JSON_NODES",
     "ForeignJsonError",
     "cut",
     "has_more_nodes_than",
@@ -19,6 +20,8 @@ __all__ = (
 
 MAX_JSON_DEPTH = 128
 """How deep a tenant's input and output may nest."""
+MAX_JSON_NODES = 1_000_000
+"""How many values a tenant's input or output may have, counting those inside of others."""
 
 # The closing quote is optional: a string that never ends is taken out once, not searched again from each.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
@@ -34,8 +37,8 @@ class ForeignJsonError(ValueError):
 def parse_foreign_json(text: str) -> object:
     """The JSON value that `text` is.
 
-    Raises ForeignJsonError for text that is no JSON, nests deeper than MAX_JSON_DEPTH, holds NaN or
-    Infinity, whole numbers above Python's own bound of 4300 digits, or a lone surrogate, escaped or not.
+    Raises ForeignJsonError for text that is no JSON, nests deeper than MAX_JSON_DEPTH, has more than MAX_JSON_NODES
+    values, holds NaN or Infinity, whole numbers above Python's own bound of 4300 digits, or a lone surrogate.
     """
     try:
         raw = text.encode()
@@ -43,6 +46,8 @@ def parse_foreign_json(text: str) -> object:
         raise ForeignJsonError(f"holds a lone surrogate at character {error.start}") from None
     if is_deeper_than(raw, MAX_JSON_DEPTH):
         raise ForeignJsonError(f"is nested deeper than {MAX_JSON_DEPTH} levels")
+    if has_more_nodes_than(raw, MAX_JSON_NODES):
+        raise ForeignJsonError(f"has more than {MAX_JSON_NODES:,} values")
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
@@ -85,11 +90,15 @@ def is_deeper_than(text: bytes, most: int) -> bool:
 
 
 def has_more_nodes_than(text: bytes, most: int) -> bool:
-    """Whether JSON `text` holds more values than `most`, about, found without parsing it."""
-    if text.count(b",") + text.count(b"[") + text.count(b"{") <= most:
+    """Whether JSON `text` has more values than `most`, found without parsing it: all but one follow `,` `[` or `{`."""
+    if len(text) <= most or _count(text) <= most:
         return False
-    bare = _STRING.sub(b"", text)
-    return bare.count(b",") + bare.count(b"[") + bare.count(b"{") > most
+    return _count(_STRING.sub(b"", text)) > most
+
+
+def _count(text: bytes) -> int:
+    # A pair's key is no value of its own: `{` and the commas between pairs count for its value.
+    return 1 + sum(text.count(mark) for mark in (b",", b"[", b"{"))
 
 
 def cut(text: str, most: int = 4 * KIB) -> str:

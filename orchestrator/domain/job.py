@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.domain.errors import InvalidJob
-from orchestrator.domain.limits import MIB, Limits
+from orchestrator.domain.limits import KIB, MIB, Limits
 
 __all__ = (
     "MAX_CODE_BYTES",
     "MAX_INPUT_BYTES",
+    "MAX_SCHEMA_BYTES",
     "JobSpec",
     "JobState",
     "Mode",
@@ -19,6 +20,7 @@ __all__ = (
 
 MAX_CODE_BYTES = 1 * MIB
 MAX_INPUT_BYTES = 8 * MIB
+MAX_SCHEMA_BYTES = 64 * KIB
 MAX_FILES = 64
 MAX_ARGS = 64
 MAX_ARG_BYTES = 4096
@@ -62,11 +64,15 @@ class JobSpec:
     args: tuple[str, ...] = ()
     files: dict[str, bytes] = field(default_factory=dict)
     limits: Limits | None = None
+    output_schema_json: str | None = None
+    """A JSON Schema (draft 2020-12) that the output must follow; it is checked before the job runs."""
 
     def __post_init__(self) -> None:
         _check_text("code", self.code, MAX_CODE_BYTES)
         _check_text("input", self.input_json, MAX_INPUT_BYTES)
         _check_text("stdin", self.stdin, MAX_INPUT_BYTES)
+        if self.output_schema_json is not None:
+            _check_text("output_schema", self.output_schema_json, MAX_SCHEMA_BYTES)
         self._check_names()
         self._check_mode()
         self._check_program()
@@ -83,6 +89,8 @@ class JobSpec:
     def _check_mode(self) -> None:
         if self.mode is Mode.PROGRAM and (self.entrypoint or self.input_json != "null"):
             raise InvalidJob("mode", "program mode takes stdin, args and files, not input or entrypoint")
+        if self.mode is Mode.PROGRAM and self.output_schema_json is not None:
+            raise InvalidJob("output_schema", "is for function mode: a program has no output value")
         if self.mode is Mode.FUNCTION and (self.stdin or self.args or self.files):
             raise InvalidJob("mode", "function mode takes input, not stdin, args or files; say mode=program")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from orchestrator.domain.finding import Finding
 from orchestrator.domain.limits import Usage
 
 __all__ = (
@@ -137,6 +138,10 @@ class JobResult:
     timing: Timing = Timing()
     container: ContainerReceipt | None = None
     attempts: int = 1
+    findings: tuple[Finding, ...] = ()
+    """What was found in the code before it ran: why it was rejected, and warnings."""
+    code_changes: tuple[str, ...] = ()
+    """What the sanitizer changed in the code, in words."""
 
     @property
     def success(self) -> bool:

@@ -165,6 +165,11 @@ class Dispatcher:
         self._queue.add(ticket, _now())
         self.look()
 
+    def refuse(self, ticket: Ticket, result: JobResult) -> None:
+        """Take a job that was looked at and will not be run; it ends here with its result."""
+        ticket.events.add("status", {"state": ticket.state})
+        self._finish(ticket, result)
+
     def cancel(self, ticket: Ticket) -> bool:
         """End a job wherever it is: taken out of the queue, or its container killed. False: it had ended."""
         if ticket.state is JobState.FINISHED or ticket.is_cancelled:
@@ -240,7 +245,7 @@ class Dispatcher:
 
     async def _run(self, ticket: Ticket) -> None:
         try:
-            result = await self._runner.run(ticket.job, _OnLooker(self, ticket))
+            result = await self._runner.run(ticket.job, _OnLooker(self, ticket), review=ticket.review)
         except PoolClosed as error:
             _end(ticket, error)
         except RequestError as error:

@@ -19,7 +19,7 @@ from orchestrator.domain.tenant import Priority, Tenant
 from orchestrator.domain.transitions import JOB_TRANSITIONS, change_state
 from orchestrator.policies.fairness import Books, FairnessSettings, Lane, choose_next, position_in_queue
 from orchestrator.scheduler.events import EventLog
-from orchestrator.scheduler.run import Job
+from orchestrator.scheduler.run import Job, Review
 from orchestrator.scheduler.transcript import Transcript
 
 __all__ = ("JobQueue", "LaneKey", "Ticket", "shelf_of")
@@ -51,6 +51,8 @@ class Ticket:
     priority: Priority
     done: asyncio.Future[JobResult]
     """Set once, with the job's one result."""
+    review: Review | None = None
+    """What looks at the result before it is told."""
     size_bytes: int = 0
     """What it holds of memory while it waits: code, input and files."""
     cost: float = CONTAINER_COST_MS

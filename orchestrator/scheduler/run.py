@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,12 +39,16 @@ from orchestrator.pool.pool import WarmPool
 from orchestrator.scheduler.transcript import Transcript, decode_files
 from orchestrator.telemetry import Telemetry
 
-__all__ = ("Job", "JobRunner", "Watch", "unrun")
+__all__ = ("Job", "JobRunner", "Review", "Watch", "unrun")
 
 MAX_ATTEMPTS = 3
 INFRASTRUCTURE_FAILED = (ContainerGone, EngineUnavailable)
 """Errors after which the same job may well succeed on another container."""
 CPU_CHECK_LEAST_SECONDS = 0.005
+
+
+Review = Callable[[JobResult], Awaitable[JobResult]]
+"""The last look at a result before it is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +88,10 @@ class JobRunner:
     cpus: float
     """CPU quota of every container: how fast CPU time can be used."""
 
-    async def run(self, job: Job, watch: Watch | None = None) -> JobResult:
-        """The job's one result. Whatever goes wrong on our side is INTERNAL_ERROR, or the job is run again.
+    async def run(self, job: Job, watch: Watch | None = None, *, review: Review | None = None) -> JobResult:
+        """The job's one result, as `review` leaves it.
 
+        Whatever goes wrong on our side is INTERNAL_ERROR, or the job is run again.
         A job has no network and leaves nothing behind, so running it again is safe. Raises InvalidJob
         where all parts of the job together are more than a frame can carry.
         """
@@ -100,6 +106,8 @@ class JobRunner:
             result = unrun(job, Outcome.EXPIRED, error)
         except (BackendError, InternalError) as error:
             result = unrun(job, Outcome.INTERNAL_ERROR, error)
+        if review is not None:
+            result = await review(result)
         self.telemetry.job_finished(job.spec.runtime, result)
         return result
 
@@ -329,11 +337,11 @@ class _Clock:
         now = _now()
 
         def since_it_came(moment: float) -> float:
-            return job.validate_ms + (moment - job.accepted_at) * 1000
+            return (moment - job.accepted_at) * 1000
 
         return Timing(
             validate_ms=job.validate_ms,
-            lease_ms=(self.leased_at - job.accepted_at) * 1000,
+            lease_ms=max(0.0, (self.leased_at - job.accepted_at) * 1000 - job.validate_ms),
             run_ms=self.wall_ms,
             collect_ms=(now - self.ended_at) * 1000,
             total_ms=(now - job.accepted_at) * 1000,

@@ -18,8 +18,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def orchestrator() -> AsyncIterator[Orchestrator]:
-    """A running orchestrator with both runtimes."""
-    settings = load_settings(warm_target=2, containers_maximum=12, queue_seconds=120)
+    """A running orchestrator with both runtimes. These programs are about the containers, not about the validator."""
+    settings = load_settings(warm_target=2, containers_maximum=12, queue_seconds=120, policy="open")
     async with Orchestrator.open(settings) as running:
         await running.wait_until_warm(within_seconds=120)
         yield running

@@ -90,7 +90,7 @@ def settings(request, second_engine):
         pytest.skip(f"NOT TESTED: {why}")
     return load_settings(
         docker_url=second_engine, container_runtime=request.param, cgroup_parent=PARENT,
-        warm_target=1, containers_maximum=6, queue_seconds=120,
+        warm_target=1, containers_maximum=6, queue_seconds=120, policy="open",
     )  # fmt: skip
 
 

@@ -76,7 +76,7 @@ async def probe_image(engine):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def orchestrator():
-    async with Orchestrator.open(load_settings(warm_target=1, queue_seconds=120)) as running:
+    async with Orchestrator.open(load_settings(warm_target=1, queue_seconds=120, policy="open")) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ PAGES = sorted(
 )
 
 
-@pytest.mark.parametrize("tool", ["draw_states.py", "list_checks.py", "list_settings.py"])
+@pytest.mark.parametrize("tool", ["draw_states.py", "list_checks.py", "list_rules.py", "list_settings.py"])
 def test_generated_pages_are_up_to_date(tool):
     """Diagrams and settings are drawn from the tables and models."""
     done = subprocess.run(

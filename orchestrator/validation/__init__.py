@@ -1,0 +1,1 @@
+"""Validation floor: runs the guard on hostile sources in processes of their own, which can be ended."""

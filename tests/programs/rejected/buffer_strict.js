@@ -1,0 +1,3 @@
+// expect: js-host-global @ 3:10
+// policy: strict
+output = Buffer.from('abc').toString('base64');

@@ -1,0 +1,4 @@
+# expect: py-builtins @ 2:8
+import builtins
+
+output = builtins.len([1])

@@ -1,0 +1,3 @@
+// expect: js-eval @ 2:29
+const answer = (formula) => eval(formula);
+output = answer(input.formula);

@@ -1,0 +1,2 @@
+# expect: py-object-climb @ 2:26
+output = getattr(object, "__sub" + "classes__")()

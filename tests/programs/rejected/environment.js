@@ -1,0 +1,3 @@
+// expect: js-process @ 2:21
+const { API_KEY } = process.env;
+output = `key is ${API_KEY}`;

@@ -1,0 +1,3 @@
+// expect: js-import @ 2:14
+const here = import.meta.url;
+output = here;

@@ -1,0 +1,4 @@
+# expect: py-process @ 4:22
+import os
+
+output = getattr(os, "sys" + "tem")("id")

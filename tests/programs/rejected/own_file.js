@@ -1,0 +1,2 @@
+// expect: js-file-paths @ 2:24
+console.log(`running ${__filename}`);

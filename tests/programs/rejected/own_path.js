@@ -1,0 +1,2 @@
+// expect: js-file-paths @ 2:10
+output = __dirname + '/data.json';

@@ -1,0 +1,5 @@
+# expect: py-import @ 3:8
+import json
+import pickle
+
+output = pickle.loads(bytes(input))

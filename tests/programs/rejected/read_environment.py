@@ -1,0 +1,2 @@
+# expect: py-builtins @ 2:10
+output = __builtins__

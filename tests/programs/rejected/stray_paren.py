@@ -1,0 +1,2 @@
+# expect: syntax-error @ 2:17
+output = (1 + 2))

@@ -1,0 +1,5 @@
+# expect: py-import @ 3:8
+# policy: strict
+import os
+
+output = os.getcwd()

@@ -1,0 +1,3 @@
+// expect: syntax-error @ 2:14
+const name = 'Ann;
+output = name;

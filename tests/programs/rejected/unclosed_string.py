@@ -1,0 +1,3 @@
+# expect: syntax-error @ 2:8
+name = "Ann
+output = name
