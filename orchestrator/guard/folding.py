@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from orchestrator.guard.tree import SourceTree
+from orchestrator.guard.tree import SourceTree, first_child
 
 __all__ = ("character_of", "folded", "is_plain_literal")
 
@@ -47,7 +47,7 @@ def folded(source: SourceTree, node: Node, *, depth: int = 0) -> str | None:  # 
 
 
 def _only_child(source: SourceTree, node: Node, depth: int) -> str | None:
-    inner = node.named_child(0)
+    inner = first_child(node)
     return (
         folded(source, inner, depth=depth + 1) if inner is not None and node.named_child_count == 1 else None
     )

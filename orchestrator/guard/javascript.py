@@ -16,7 +16,7 @@ from tree_sitter import Node
 from orchestrator.guard.folding import character_of, folded, is_plain_literal
 from orchestrator.guard.rules import RULES, Hit
 from orchestrator.guard.text import excerpt
-from orchestrator.guard.tree import Grammar, Interests, Scopes, SourceTree, Spot, hit
+from orchestrator.guard.tree import Grammar, Interests, Scopes, SourceTree, Spot, first_child, hit
 
 __all__ = ("find_hits", "grammar", "known_gap", "without_ambiguity")
 
@@ -395,7 +395,7 @@ def _first_argument(call: Node | None) -> Node | None:
     arguments = (
         call.child_by_field_name("arguments") if call is not None and call.type == "call_expression" else None
     )
-    return arguments.named_child(0) if arguments is not None else None
+    return first_child(arguments) if arguments is not None else None
 
 
 def _hosts(source: SourceTree, argument: Node | None) -> Iterator[Hit]:

@@ -15,7 +15,7 @@ from tree_sitter import Node
 
 from orchestrator.guard.folding import folded
 from orchestrator.guard.rules import Hit
-from orchestrator.guard.tree import Grammar, Interests, Scopes, SourceTree, Spot, ancestors, hit
+from orchestrator.guard.tree import Grammar, Interests, Scopes, SourceTree, Spot, ancestors, first_child, hit
 
 __all__ = ("find_hits", "grammar", "known_gap")
 
@@ -333,7 +333,7 @@ def _binding_scope(spot: Spot) -> tuple[int, int] | None:
 
 def _names_parameter(parameter: Node, child: Node) -> bool:
     if parameter.type == "typed_parameter":
-        return parameter.named_child(0) == child
+        return first_child(parameter) == child
     return parameter.child_by_field_name("name") == child
 
 

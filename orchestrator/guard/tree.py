@@ -29,6 +29,7 @@ __all__ = (
     "Spot",
     "TooMuch",
     "ancestors",
+    "first_child",
     "hit",
     "nesting_hit",
     "syntax_hits",
@@ -213,6 +214,11 @@ def ancestors(node: Node) -> Iterator[Node]:
             return
         yield current
         current = current.parent
+
+
+def first_child(node: Node) -> Node | None:
+    """The first named child, where there is one."""
+    return node.named_child(0) if node.named_child_count else None
 
 
 def hit(rule: str, node: Node, name: str, at_most: Severity = Severity.REJECT) -> Hit:

@@ -27,42 +27,38 @@ _NUMBER_AT, _MACHINE_AT, _PROTECTION_AT = 0, 4, 32
 _PROT_EXEC = 4
 _INSTRUCTION = struct.Struct("=HBBI")
 
-# read write close fstat brk munmap mremap madvise futex rt_sigaction rt_sigprocmask rt_sigreturn setitimer getitimer
-# getrusage clock_gettime getpid gettid tgkill sched_yield exit exit_group getrandom
-_CALLS = {
-    "x86_64": (
-        0xC000003E,
-        (0, 1, 3, 5, 12, 11, 25, 28, 202, 13, 14, 15, 38, 36, 98, 228, 39, 186, 234, 24, 60, 231, 318),
-    ),
-    "aarch64": (
-        0xC00000B7,
-        (
-            63,
-            64,
-            57,
-            80,
-            214,
-            215,
-            216,
-            233,
-            98,
-            134,
-            135,
-            139,
-            103,
-            102,
-            165,
-            113,
-            172,
-            178,
-            131,
-            124,
-            93,
-            94,
-            278,
-        ),
-    ),
-}
+# read write close fstat pread64 brk munmap mremap madvise futex rt_sigaction rt_sigprocmask rt_sigreturn setitimer
+# getitimer getrusage clock_gettime getpid gettid tgkill sched_yield exit exit_group getrandom
+_X86_64_CALLS = (
+    0,
+    1,
+    3,
+    5,
+    17,
+    12,
+    11,
+    25,
+    28,
+    202,
+    13,
+    14,
+    15,
+    38,
+    36,
+    98,
+    228,
+    39,
+    186,
+    234,
+    24,
+    60,
+    231,
+    318,
+)
+_AARCH64_CALLS = (
+    63, 64, 57, 80, 67, 214, 215, 216, 233, 98, 134, 135, 139, 103, 102, 165, 113, 172, 178, 131, 124, 93, 94, 278,
+)  # fmt: skip
+_CALLS = {"x86_64": (0xC000003E, _X86_64_CALLS), "aarch64": (0xC00000B7, _AARCH64_CALLS)}
 _MAPPING = {"x86_64": (9, 10), "aarch64": (222, 226)}
 """mmap and mprotect: memory, but none that can be executed."""
 

@@ -75,7 +75,21 @@ class CheckingProcess(asyncio.Protocol):
         if self._transport is None or self._ended:
             raise ProcessLost("the checking process has ended", step="check")
         self._transport.write(message)
-        return await self._receive(within_seconds)
+        try:
+            return await self._receive(within_seconds)
+        except ProcessLost:
+            if not self._ended:
+                raise
+            raise ProcessLost(await asyncio.to_thread(self._how_it_ended), step="check") from None
+
+    def _how_it_ended(self) -> str:
+        """Blocking, for a moment: its socket has ended, so it is about to."""
+        try:
+            code = self._process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            return "the checking process closed its socket"
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        return f"the checking process ended {how}"
 
     async def _receive(self, within_seconds: float) -> tuple[dict[str, Any], bytes]:
         try:

@@ -26,10 +26,24 @@ HOSTILE = st.text(
     max_size=80,
 )
 
-sources = st.one_of(st.binary(max_size=80), HOSTILE.map(str.encode), st.text(max_size=80).map(str.encode))
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            "import(", ")", "x", "[", "]", "'a'", "+", "`${", "}", "`", "require(", "getattr(", ",", ".constructor", "(", " = ",
+            "{eval}", "function f(", "=>", "class A", "{", "var eval", "for (", " of ", "import ", "from . ", "as y", "def f(",
+            ":\n ", "*", "eval", "f'{", "'", "typeof ", "new ", "return ", "await ", "lambda ", "print ", "\n", "process.",
+            "[T=", "tag`", "\\u", "globalThis[", "this.", "static {", "export ", "x: ", "**", "with ", "match x:\n case ",
+        ]
+    ),
+    max_size=25,
+).map(lambda pieces: "".join(pieces).encode())  # fmt: skip
+
+sources = st.one_of(
+    st.binary(max_size=80), HOSTILE.map(str.encode), PIECES, st.text(max_size=80).map(str.encode)
+)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     data=sources,
     language=st.sampled_from(LANGUAGES),

@@ -7,6 +7,8 @@ import os
 import random
 import resource
 import time
+from collections import Counter
+from pathlib import Path
 
 from orchestrator.domain.job import MAX_CODE_BYTES
 from orchestrator.guard.policy import load_preset
@@ -17,6 +19,8 @@ from orchestrator.validation.checker import open_checker
 
 STRICT = load_preset("strict")
 MIB = 1024 * 1024
+MOST_RESIDENT_MIB = 160
+"""What a process may hold between two sources; at 128 MiB it is replaced."""
 LONGEST_SECONDS = 30.0
 """Wall time for one source, on a busy machine: CPU time is bounded at 2.5 s."""
 
@@ -50,11 +54,26 @@ def noise(randomness: random.Random, size: int) -> bytes:
     return "".join(randomness.choices(REPEATED, k=max(1, size // 3))).encode()[:size]
 
 
+def resident_mib(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
+
+
+class Notes(Telemetry):
+    """Remembers how checking processes ended."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+
+    def check_failed(self, size_bytes, error):
+        self.failures.append(str(error))
+
+
 async def run_through(sources) -> dict[str, float]:
     """Check all of them in both languages; every one gets an answer, and the checker goes on."""
     figures = {"sources": 0, "lost": 0, "longest_seconds": 0.0}
     own_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    async with open_checker(Telemetry()) as checker:
+    telemetry = Notes()
+    async with open_checker(telemetry) as checker:
         for data in sources:
             for language in LANGUAGES:
                 began = time.monotonic()
@@ -65,6 +84,10 @@ async def run_through(sources) -> dict[str, float]:
         figures["lost"] = checker.lost
         after = await checker.check(Source(data=b"x = 1", language="Python"), STRICT)
         assert after.findings == ()
+        assert max(resident_mib(pid) for pid in checker.pids) < MOST_RESIDENT_MIB
+    # Out of time, out of memory, a parser that crashed: all of that ends by a signal. An exit would be our own bug.
+    figures["endings"] = Counter(telemetry.failures)
+    assert not [each for each in telemetry.failures if "signal" not in each]
     figures["own_growth_mib"] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - own_before) / 1024
     return figures
 
