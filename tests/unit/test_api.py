@@ -11,6 +11,7 @@ from apis import House, document_of, job, open_house
 from pools import RUNTIME
 
 from orchestrator.domain.container import ContainerState
+from orchestrator.domain.errors import StoreConflict, StoreUnavailable
 from orchestrator.domain.limits import MIB, Limits
 from orchestrator.domain.tenant import Priority, Scope, Tenant
 
@@ -565,6 +566,39 @@ async def test_idempotency_and_queue_survive_a_restart(tmp_path):
             done = (await client.get(f"/v1/jobs/{job_id}", params={"wait": 10})).json()
             assert (done["outcome"], done["result"]["output"]) == ("succeeded", job_id)
         assert len((await client.get("/v1/jobs")).json()["jobs"]) == 13
+
+
+async def test_while_the_store_fails_nobody_is_told_what_may_be_forgotten(house, monkeypatch):
+    """A submitted job's end is told once it is on disk; a store that comes back in time loses nothing."""
+    finish, failures = house.store.finish, [StoreUnavailable("away"), StoreUnavailable("still away")]
+
+    async def stumble(*args, **kwargs):
+        if failures:
+            raise failures.pop()
+        return await finish(*args, **kwargs)
+
+    monkeypatch.setattr(house.store, "finish", stumble)
+    async with await house.client() as client:
+        location = (await client.post("/v1/jobs", json=job())).json()["location"]
+        shown = (await client.get(location, params={"wait": 10})).json()
+    assert (shown["outcome"], failures) == ("succeeded", [])
+
+
+async def test_what_cannot_be_kept_at_all_is_told_as_a_failure_of_the_store(house, monkeypatch):
+    """503, one line in the log, and the service goes on."""
+
+    async def broken(*_args, **_kwargs):
+        raise StoreConflict("impossible")
+
+    async with await house.client() as client:
+        monkeypatch.setattr(house.store, "finish", broken)
+        answer = await client.post("/v1/execute", json=job(), headers={"Idempotency-Key": "k"})
+        assert (answer.status_code, answer.json()["type"]) == (
+            503,
+            "urn:sandbox-orch:problem:store-unavailable",
+        )
+        monkeypatch.undo()
+        assert (await client.post("/v1/execute", json=job())).status_code == 200
 
 
 # -- the host -------------------------------------------------------------------------------------------------
