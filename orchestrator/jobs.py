@@ -30,6 +30,7 @@ from orchestrator.domain.errors import (
     OrchestratorError,
     RefusedForNow,
     RequestError,
+    StoreError,
     StoreUnavailable,
     UnknownJob,
 )
@@ -430,7 +431,7 @@ class JobService:
                         at=record.finished_at or 0.0,
                         keep_request=live.ticket.tenant.keep_code,
                     )
-        except StoreUnavailable as error:
+        except Exception as error:  # noqa: BLE001 - what cannot be kept of one job must not end all the others
             # It stays unfinished in the store, and is run again by the next start.
             self._monitor.store_failed(record.id, error)
             self._drop(live, error)
@@ -581,7 +582,7 @@ class JobService:
         while True:
             try:
                 await self._store.prune(time.time())
-            except StoreUnavailable as error:
+            except StoreError as error:
                 self._monitor.store_failed("", error)
             await asyncio.sleep(PRUNE_EVERY_SECONDS)
 

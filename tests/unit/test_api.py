@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 
 import pytest
 from apis import House, document_of, job, open_house
 from pools import RUNTIME
 
 from orchestrator.domain.container import ContainerState
+from orchestrator.domain.errors import StoreConflict, StoreUnavailable
+from orchestrator.domain.job import JobState
 from orchestrator.domain.limits import MIB, Limits
+from orchestrator.domain.record import JobRecord
 from orchestrator.domain.tenant import Priority, Scope, Tenant
+from orchestrator.store.store import open_store
 
 
 @pytest.fixture
@@ -565,6 +570,91 @@ async def test_idempotency_and_queue_survive_a_restart(tmp_path):
             done = (await client.get(f"/v1/jobs/{job_id}", params={"wait": 10})).json()
             assert (done["outcome"], done["result"]["output"]) == ("succeeded", job_id)
         assert len((await client.get("/v1/jobs")).json()["jobs"]) == 13
+
+
+async def test_while_the_store_fails_nobody_is_told_what_may_be_forgotten(house, monkeypatch):
+    """A submitted job's end is told once it is on disk; a store that comes back in time loses nothing."""
+    finish, failures = house.store.finish, [StoreUnavailable("away"), StoreUnavailable("still away")]
+
+    async def stumble(*args, **kwargs):
+        if failures:
+            raise failures.pop()
+        return await finish(*args, **kwargs)
+
+    monkeypatch.setattr(house.store, "finish", stumble)
+    async with await house.client() as client:
+        location = (await client.post("/v1/jobs", json=job())).json()["location"]
+        shown = (await client.get(location, params={"wait": 10})).json()
+    assert (shown["outcome"], failures) == ("succeeded", [])
+
+
+async def test_what_cannot_be_kept_at_all_is_told_as_a_failure_of_the_store(house, monkeypatch):
+    """503, one line in the log, and the service goes on."""
+
+    async def broken(*_args, **_kwargs):
+        raise StoreConflict("impossible")
+
+    async with await house.client() as client:
+        monkeypatch.setattr(house.store, "finish", broken)
+        answer = await client.post("/v1/execute", json=job(), headers={"Idempotency-Key": "k"})
+        assert (answer.status_code, answer.json()["type"]) == (
+            503,
+            "urn:sandbox-orch:problem:store-unavailable",
+        )
+        monkeypatch.undo()
+        assert (await client.post("/v1/execute", json=job())).status_code == 200
+
+
+async def test_a_job_that_can_no_longer_be_run_is_rejected_by_the_next_start(tmp_path):
+    """Its runtime is gone, or its request is unreadable: it has a result that says so, and does not block others."""
+    now = time.time()
+    record = JobRecord(
+        id="old", tenant="alice", runtime="cobol", priority=Priority.NORMAL, state=JobState.QUEUED, accepted_at=now,
+        expires_at=now + 60, code_sha256="", input_sha256="", request={"runtime": "cobol"},
+    )  # fmt: skip
+    async with open_store(f"sqlite:///{tmp_path / 'store.sqlite3'}") as store:
+        await store.add([record])
+    async with open_house(tmp_path) as house, await house.client() as client:
+        shown = (await client.get("/v1/jobs/old")).json()
+    assert (shown["outcome"], shown["result"]["error"]["name"]) == ("rejected", "InvalidJob")
+
+
+async def test_a_job_that_cannot_be_written_is_not_accepted(house, monkeypatch):
+    """503, no trace of it, and its idempotency key is free."""
+
+    async def away(*_args):
+        raise StoreUnavailable("away")
+
+    headers = {"Idempotency-Key": "k"}
+    async with await house.client() as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(house.store, "add", away)
+            assert (await client.post("/v1/jobs", json=job(), headers=headers)).status_code == 503
+        assert (await client.post("/v1/jobs", json=job(), headers=headers)).status_code == 202
+        assert len((await client.get("/v1/jobs")).json()["jobs"]) == 1
+
+
+async def test_where_authentication_is_off_anybody_may_do_everything(tmp_path):
+    """One tenant with all scopes."""
+    async with open_house(tmp_path, authentication=False) as house, house.client_with(None) as client:
+        result = (await client.post("/v1/execute", json=job())).json()
+        assert (await client.get(f"/v1/jobs/{result['id']}")).json()["tenant"] == "anybody"
+        assert (await client.get("/metrics")).status_code == 200
+
+
+async def test_too_many_bodies_at_once_are_refused_before_memory_runs_out(tmp_path):
+    """All requests together are bounded: 503, and what they held is free again."""
+    async with open_house(tmp_path, most_body_bytes_at_once=2000) as house, await house.client() as client:
+        full = await client.post("/v1/execute", json=job(code="#" * 3000))
+        assert (full.status_code, full.headers["retry-after"]) == (503, "1")
+        assert (await client.post("/v1/execute", json=job())).status_code == 200
+
+
+async def test_a_length_that_is_no_number_is_refused(house):
+    """400 before anything is read."""
+    async with await house.client() as client:
+        answer = await client.get("/healthz", headers={"Content-Length": "x"})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
 
 
 # -- the host -------------------------------------------------------------------------------------------------

@@ -13,8 +13,10 @@ from orchestrator.domain.job import JobState
 from orchestrator.domain.limits import MIB, Limits
 from orchestrator.domain.outcome import Outcome
 from orchestrator.domain.tenant import Priority, Tenant
-from orchestrator.policies.fairness import FairnessSettings
+from orchestrator.policies.fairness import Books, FairnessSettings, Lane, choose_next, position_in_queue
+from orchestrator.scheduler.events import EventLog
 from orchestrator.scheduler.queue import JobQueue
+from orchestrator.scheduler.run import JobRunner
 from orchestrator.scheduler.usage import RecentUse
 
 pytestmark = pytest.mark.virtual_time
@@ -277,3 +279,101 @@ async def test_a_flood_of_five_thousand_at_most_doubles_another_tenants_p95(long
     beside, served = await p95_of_quiet_tenant(5000)
     assert beside <= 2 * alone
     assert served > 400, "the flood is served at the speed at which containers are made"
+
+
+async def test_a_flood_of_events_keeps_the_last_and_shows_the_gap():
+    """The oldest go first, by number and by length; nobody waits for what is gone."""
+    log = EventLog(most_events=3, most_characters=100)
+    for number in range(5):
+        log.add("stdout", {"text": str(number)}, characters=1)
+    log.add("stdout", {"text": "x" * 99}, characters=99)
+    log.end()
+    log.add("stdout", {"text": "late"})
+    assert [event.id async for event in log.since(0)] == [5, 6]
+    log = EventLog(most_characters=10)
+    log.add("stdout", {"text": "x" * 99}, characters=99)
+    log.end()
+    assert [event.id async for event in log.since(0)] == [1], "the last is kept, however long"
+
+
+async def test_who_watches_hears_each_event_as_it_comes():
+    """Also what comes while the last one is being told."""
+    log, heard = EventLog(), []
+
+    async def watch():
+        async for event in log.since(0):
+            heard.append(event.id)
+            if event.id == 1:
+                log.add("stdout", {"text": "b"})
+
+    watching = asyncio.create_task(watch())
+    await settle()
+    log.add("stdout", {"text": "a"})
+    await settle()
+    assert heard == [1, 2]
+    log.end()
+    await watching
+
+
+def test_positions_count_what_goes_before():
+    """The tenant's own better lanes go first; of others, what their share lets go; worse classes do not count."""
+
+    def lane(tenant, priority, length, waited=0.0, weight=1.0):
+        return Lane(
+            tenant=tenant, priority=priority, shelf="s", weight=weight, head_cost=100.0,
+            head_waited_seconds=waited, length=length,
+        )  # fmt: skip
+
+    own = lane("me", Priority.NORMAL, 10)
+    others = [
+        own,
+        lane("me", Priority.INTERACTIVE, 3),
+        lane("me", Priority.BATCH, 50),
+        lane("heavy", Priority.NORMAL, 500, weight=2.0),
+        lane("small", Priority.NORMAL, 2),
+        lane("later", Priority.BATCH, 500),
+        lane("aged", Priority.BATCH, 1, waited=15.0),
+    ]
+    assert position_in_queue(4, own, others, FairnessSettings()) == 4 + 3 + 10 + 2 + 1 + 1
+
+
+async def test_of_one_tenants_lanes_the_longest_waiting_head_goes():
+    """Two runtimes, one class: first come, first served across them."""
+    first, second = (
+        Lane(tenant="t", priority=Priority.NORMAL, shelf=shelf, weight=1.0, head_cost=1.0,
+             head_waited_seconds=waited, length=1)
+        for shelf, waited in (("python", 2.0), ("node", 3.0))
+    )  # fmt: skip
+    assert choose_next([first, second], Books(), FairnessSettings()).lane is second
+    assert choose_next([second, first], Books(), FairnessSettings()).lane is second
+
+
+async def test_a_bug_under_one_job_is_that_jobs_internal_error():
+    """The others go on."""
+    async with open_hall(target=2) as hall:
+
+        async def broken(*_args):
+            raise ZeroDivisionError
+
+        run = JobRunner.run
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(JobRunner, "run", broken)
+            result = await hall.submit().done
+        assert result.outcome is Outcome.INTERNAL_ERROR
+        assert JobRunner.run is run
+        assert (await hall.submit().done).success
+
+
+async def test_abandoning_ends_what_runs_without_a_result():
+    """Its container is killed, nobody is told an outcome, and it can be run again."""
+    async with open_hall() as hall:
+        ticket = hall.submit(input_json="50000")
+        await settle()
+        hall.dispatcher.abandon()
+        with pytest.raises(PoolClosed):
+            await ticket.done
+        assert hall.ledger.ends == []
+        late = hall.submit()
+        with pytest.raises(PoolClosed):
+            await late.done
+    assert hall.backend.containers == {}
