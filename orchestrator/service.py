@@ -27,6 +27,8 @@ class ServiceSettings:
 
     default_limits: Limits
     queue_seconds: float
+    reuse: bool = False
+    """Whether a named tenant's containers may be kept for its next jobs."""
 
 
 class Orchestrator:
@@ -71,13 +73,16 @@ class Orchestrator:
         """What a job gets that asks for nothing."""
         return self._settings.default_limits
 
-    async def execute(self, spec: JobSpec) -> JobResult:
+    async def execute(self, spec: JobSpec, *, tenant: str | None = None) -> JobResult:
         """Run one job and answer its result, whatever its outcome.
+
+        `tenant` says whose it is; only with the setting `recycle = "leak"` that makes a difference: the job may
+        then run in a container that jobs of the same tenant, and of nobody else, have used.
 
         Raises RequestError (InvalidJob, UnknownRuntime) before anything is run, and PoolClosed while the
         orchestrator is closing. Cancelling the caller kills the job.
         """
-        return await self._runner.run(self._accept(spec))
+        return await self._runner.run(self._accept(spec, tenant))
 
     def statistics(self) -> PoolStatistics:
         """The pool at this moment."""
@@ -88,7 +93,7 @@ class Orchestrator:
         now = asyncio.get_running_loop().time()
         await self._pool.wait_until_warm(deadline=now + within_seconds)
 
-    def _accept(self, spec: JobSpec) -> Job:
+    def _accept(self, spec: JobSpec, tenant: str | None) -> Job:
         began = time.perf_counter()
         runtime = self._runtimes.get(spec.runtime)
         if runtime is None:
@@ -106,6 +111,8 @@ class Orchestrator:
             start_by=now + self._settings.queue_seconds,
             accepted_at=now,
             validate_ms=(time.perf_counter() - began) * 1000,
+            tenant=tenant,
+            reuse=self._settings.reuse and tenant is not None,
         )
 
 
