@@ -288,6 +288,9 @@ class WarmPool:
         lease = Lease(container.live, was_warm, was_reused)
         try:
             yield lease
+        except BaseException:
+            lease.has_ended_well = False
+            raise
         finally:
             # Nothing here waits, so neither cancellation nor an error can keep a container.
             lease.expire()
