@@ -271,14 +271,20 @@ class TestGivingUp:
 
     async def test_an_error_after_the_end_keeps_nothing(self):
         """Also where the job had ended well before."""
-        backend = FakeBackend()
+        backend, served = FakeBackend(), []
+
+        async def end_well_and_fail(pool: WarmPool) -> None:
+            async with pool.lease(RUNTIME, tenant="ada", reuse=True, deadline=FOR_EVER) as lease:
+                served.append(lease.container_id)
+                lease.end_well()
+                raise ZeroDivisionError
+
         async with keeping_pool(backend) as pool:
             with pytest.raises(ZeroDivisionError):
-                async with pool.lease(RUNTIME, tenant="ada", reuse=True, deadline=FOR_EVER) as lease:
-                    lease.end_well()
-                    raise ZeroDivisionError
+                await end_well_and_fail(pool)
             await settle()
-            assert lease.container_id not in backend.containers
+            assert len(served) == 1
+            assert served[0] not in backend.containers
 
     @pytest.mark.parametrize(
         "error", [ProtocolError("a late 'stream' frame came"), EngineUnavailable("gone"), ZeroDivisionError()]
