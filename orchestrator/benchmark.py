@@ -24,7 +24,7 @@ from orchestrator.pool.pool import PoolStatistics
 from orchestrator.scheduler.run import Job, job_frame
 from orchestrator.service import Orchestrator
 
-__all__ = ("Figures", "RuntimeReport", "measure_deadlines", "measure_warm_path")
+__all__ = ("Figures", "RuntimeReport", "measure_deadlines", "measure_throughput", "measure_warm_path")
 
 TRIVIAL_CODE = {
     "JavaScript": "output = input.x + 1",
@@ -126,6 +126,30 @@ async def measure_deadlines(
             raise InternalError(f"a sample went wrong: {result}")
         late.append(result.timing.run_ms + result.timing.collect_ms - LOOP_MS)
     return Figures.of(late)
+
+
+async def measure_throughput(
+    orchestrator: Orchestrator, runtime: Runtime, *, seconds: float, callers: int
+) -> float:
+    """Trivial jobs per second, by so many callers of one tenant that each ask again as soon as they are answered.
+
+    Raises InternalError if any job gave a wrong answer.
+    """
+    await orchestrator.wait_until_warm(within_seconds=WARM_WITHIN_SECONDS)
+    spec = JobSpec(runtime=runtime.name, code=TRIVIAL_CODE[runtime.language], input_json=TRIVIAL_INPUT)
+    began = _now()
+
+    async def call() -> int:
+        done = 0
+        while _now() < began + seconds:
+            result = await orchestrator.execute(spec, tenant="bench")
+            if result.output != TRIVIAL_OUTPUT:
+                raise InternalError(f"a sample went wrong: {result}")
+            done += 1
+        return done
+
+    done = await asyncio.gather(*(call() for _ in range(callers)))
+    return sum(done) / (_now() - began)
 
 
 @dataclass(frozen=True, slots=True)

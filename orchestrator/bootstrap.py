@@ -25,9 +25,11 @@ from orchestrator.domain.runtime import Runtime
 from orchestrator.guard.policy import Policy, load_preset, parse_policy
 from orchestrator.policies.checkup import HostNeeds
 from orchestrator.policies.hardening import HardeningSettings, hardened_spec
+from orchestrator.policies.leaks import LeakSettings
 from orchestrator.pool.health import HealthSettings, keep_healthy
 from orchestrator.pool.pool import PoolSettings, ShelfSettings, open_pool
 from orchestrator.pool.reaper import LABEL_INSTANCE, LABEL_OWNER, Owner, reap_strays, reap_the_dead
+from orchestrator.pool.reuse import ReuseSettings
 from orchestrator.scheduler.run import JobRunner
 from orchestrator.service import Orchestrator, ServiceSettings
 from orchestrator.telemetry import Telemetry
@@ -104,7 +106,10 @@ async def open_orchestrator(
             cpus=settings.cpus_per_container,
         )
         service = ServiceSettings(
-            default_limits=default_limits(settings), queue_seconds=settings.queue_seconds, policy=policy
+            default_limits=default_limits(settings),
+            queue_seconds=settings.queue_seconds,
+            policy=policy,
+            reuse=settings.recycle == "leak",
         )
         yield Orchestrator(service, runtimes, pool, runner, checker)
 
@@ -255,7 +260,20 @@ def _pool_settings(
         maximum=settings.containers_maximum,
         creates_at_once=settings.creates_at_once,
         ready_within_seconds=settings.ready_within_seconds,
+        reuse=_reuse_settings(settings),
         free_memory_bytes=lambda: psutil.virtual_memory().available - settings.host_free_bytes,
+    )
+
+
+def _reuse_settings(settings: Settings) -> ReuseSettings | None:
+    if settings.recycle == "job":
+        return None
+    return ReuseSettings(
+        jobs=settings.recycle_jobs,
+        age_seconds=settings.recycle_age_seconds,
+        idle_seconds=settings.recycle_idle_seconds,
+        renew_within_seconds=settings.recycle_within_seconds,
+        leaks=LeakSettings(window=settings.leak_window, slope_bytes=settings.leak_slope_bytes),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -64,6 +64,20 @@ class Settings(BaseSettings):
     """What code may do before it is run at all: the preset `strict`, `standard` or `open` (docs/validation.md)."""
     policy_file: Path | None = None
     """A TOML file on top of the preset: rules by id, allowed modules and globals. Wrong: refused at the start."""
+    recycle: Literal["job", "leak"] = "job"
+    """`job`: one job per container. `leak`: a named tenant's containers serve its next jobs, inspected in between."""
+    recycle_jobs: int = Field(default=100, ge=1, le=1_000_000)
+    """After so many jobs of its tenant a container is retired. Too high: what no inspection sees adds up."""
+    recycle_age_seconds: float = Field(default=600, gt=0, le=604_800)
+    """At this age a container serves its tenant no longer. Too low: as slow as `job`."""
+    recycle_idle_seconds: float = Field(default=30, gt=0, le=86_400)
+    """A kept container is given up after so long without a job of its tenant. Too high: idle memory."""
+    recycle_within_seconds: float = Field(default=5, gt=0, le=60)
+    """How long a runner may take to prepare for the next job. Too low: a busy host throws good containers away."""
+    leak_window: int = Field(default=10, ge=3, le=1000)
+    """Of so many inspections more than eight in ten must find more memory. Too low: chance looks like a leak."""
+    leak_slope_bytes: int = Field(default=64 * KIB, ge=4 * KIB, le=1024 * MIB)
+    """By how much for each job memory must climb to be a leak. Too low: noise, some 400 KiB, looks like one."""
 
     wall_time_ms: int = Field(default=500, ge=1, le=86_400_000)
     """Default wall time of a job."""

@@ -322,7 +322,7 @@ class JobService:
             raise
         longest = self._settings.execute_queue_seconds if waits else self._settings.submitted_queue_seconds
         within = min(longest, submission.start_within_seconds or longest)
-        job = self._orchestrator.accept(spec)
+        job = self._orchestrator.accept(spec, tenant=tenant.name)
         job = replace(job, id=job_id, start_by=job.accepted_at + within)
         record = _new_record(job, tenant, priority, within, submission.metadata, keep=durable)
         return self._make_live(job, tenant, priority, record, size_bytes, durable=durable)
@@ -560,7 +560,7 @@ class JobService:
         tenant = await self._store.get_tenant(record.tenant) or Tenant(name=record.tenant)
         try:
             spec = request_from_wire(record.request or {})
-            job = self._orchestrator.accept(spec)
+            job = self._orchestrator.accept(spec, tenant=tenant.name)
         except RequestError as error:
             result = _rejected(record, error)
             await self._store.finish(

@@ -32,6 +32,8 @@ class ServiceSettings:
     queue_seconds: float
     policy: Policy
     """For jobs whose caller names no other."""
+    reuse: bool = False
+    """Whether a named tenant's containers may be kept for its next jobs."""
 
 
 class Orchestrator:
@@ -83,9 +85,9 @@ class Orchestrator:
         """What runs its jobs once they were looked at: for those who bring a queue of their own."""
         return self._runner
 
-    def accept(self, spec: JobSpec) -> Job:
+    def accept(self, spec: JobSpec, *, tenant: str | None = None) -> Job:
         """A job ready to be run, its bounds checked. Raises RequestError (InvalidJob, UnknownRuntime)."""
-        return self._accept(spec)
+        return self._accept(spec, tenant)
 
     async def validate(self, job: Job, *, policy: Policy | None = None) -> Checked:
         """A job that `accept` gave, looked at: as it is to be run, or the result that it has without.
@@ -95,21 +97,26 @@ class Orchestrator:
         await self._checks.require_valid_values(job)
         return await self._checks.validate(job, self._language(job.spec), policy or self._settings.policy)
 
-    async def execute(self, spec: JobSpec, *, policy: Policy | None = None) -> JobResult:
+    async def execute(
+        self, spec: JobSpec, *, tenant: str | None = None, policy: Policy | None = None
+    ) -> JobResult:
         """Run one job and answer its result, whatever its outcome.
 
-        `policy` is the tenant's own, where it differs from the deployment's. Code that it rejects costs no container.
+        `tenant` says whose it is; only with the setting `recycle = "leak"` that makes a difference: the job may
+        then run in a container that jobs of the same tenant, and of nobody else, have used. `policy` is the
+        tenant's own, where it differs from the deployment's. Code that it rejects costs no container.
+
         Raises RequestError (InvalidJob, UnknownRuntime) before anything is run, and PoolClosed while the
         orchestrator is closing. Cancelling the caller kills the job.
         """
-        checked = await self.validate(self._accept(spec), policy=policy)
+        checked = await self.validate(self._accept(spec, tenant), policy=policy)
         if checked.rejection is not None:
             return checked.rejection
         return await self._runner.run(checked.job, review=checked.review)
 
     async def check(self, spec: JobSpec, *, policy: Policy | None = None) -> Report:
         """What the validator says of a job's code; nothing is run. Raises RequestError as `execute` does."""
-        job = self._accept(spec)
+        job = self._accept(spec, None)
         return await self._checks.report(job, self._language(spec), policy or self._settings.policy)
 
     def statistics(self) -> PoolStatistics:
@@ -124,7 +131,7 @@ class Orchestrator:
     def _language(self, spec: JobSpec) -> str:
         return self._runtimes[spec.runtime].language
 
-    def _accept(self, spec: JobSpec) -> Job:
+    def _accept(self, spec: JobSpec, tenant: str | None) -> Job:
         runtime = self._runtimes.get(spec.runtime)
         if runtime is None:
             raise UnknownRuntime(spec.runtime, tuple(self._runtimes))
@@ -140,6 +147,8 @@ class Orchestrator:
             made_to_measure=limits.exceeding(runtime.ceiling) is not None,
             start_by=now + self._settings.queue_seconds,
             accepted_at=now,
+            tenant=tenant,
+            reuse=self._settings.reuse and tenant is not None,
         )
 
 

@@ -6,6 +6,7 @@ Floors above call one method per event; this file decides what is logged and at 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from orchestrator.domain.outcome import JobResult
 
@@ -37,6 +38,14 @@ class Telemetry:
         """A runtime's image or profile has changed: its idle containers are replaced."""
         _log.info("generation renewed runtime=%s", runtime)
 
+    def leaked(self, container_id: str, kinds: Iterable[str]) -> None:
+        """A job left something behind in a container that was to be kept."""
+        _log.info("leak container=%s kinds=%s", container_id[:12], ",".join(kinds))
+
+    def renew_failed(self, container_id: str, error: Exception) -> None:
+        """A container could not be prepared for its tenant's next job; it is retired."""
+        _log.warning("renew failed container=%s: %s", container_id[:12], error)
+
     def reaped(self, container_id: str, instance: str) -> None:
         """A container of a dead instance was removed."""
         _log.info("reaped container=%s instance=%s", container_id[:12], instance)
@@ -52,7 +61,7 @@ class Telemetry:
     def job_finished(self, runtime: str, result: JobResult) -> None:
         """The one canonical line of a job."""
         _log.info(
-            "job id=%s runtime=%s outcome=%s wall_ms=%.2f total_ms=%.2f container=%s warm=%s attempts=%d",
+            "job id=%s runtime=%s outcome=%s wall_ms=%.2f total_ms=%.2f container=%s warm=%s reused=%s attempts=%d",
             result.id,
             runtime,
             result.outcome,
@@ -60,5 +69,6 @@ class Telemetry:
             result.timing.total_ms,
             result.container.id[:12] if result.container else "-",
             result.container.warm if result.container else "-",
+            result.container.reused if result.container else "-",
             result.attempts,
         )

@@ -11,9 +11,11 @@ from making import make_spec
 
 from orchestrator.backends.fake import FakeBackend, FakeContainer
 from orchestrator.domain.container import ContainerSpec, ContainerState
-from orchestrator.domain.limits import MIB, Limits
+from orchestrator.domain.limits import KIB, MIB, Limits
+from orchestrator.policies.leaks import LeakSettings
 from orchestrator.pool.lease import Lease
 from orchestrator.pool.pool import PoolSettings, ShelfSettings, WarmPool, open_pool
+from orchestrator.pool.reuse import ReuseSettings
 from orchestrator.telemetry import Telemetry
 
 FOR_EVER = float("inf")
@@ -43,6 +45,14 @@ class TelemetryNotes(Telemetry):
         self.events.append(("watch_failed", (watch, error)))
         super().watch_failed(watch, error)
 
+    def leaked(self, container_id, kinds):
+        self.events.append(("leaked", (container_id, tuple(kinds))))
+        super().leaked(container_id, kinds)
+
+    def renew_failed(self, container_id, error):
+        self.events.append(("renew_failed", (container_id, error)))
+        super().renew_failed(container_id, error)
+
     def reaped(self, container_id, instance):
         self.events.append(("reaped", (container_id, instance)))
         super().reaped(container_id, instance)
@@ -67,6 +77,18 @@ def spec_maker(runtime: str):
     return make
 
 
+def reuse_settings(**changes) -> ReuseSettings:
+    """Containers are kept for ten jobs, ten minutes, half a minute between jobs."""
+    values = {
+        "jobs": 10,
+        "age_seconds": 600.0,
+        "idle_seconds": 30.0,
+        "renew_within_seconds": 5.0,
+        "leaks": LeakSettings(window=10, slope_bytes=64 * KIB),
+    }
+    return ReuseSettings(**{**values, **changes})
+
+
 def pool_settings(
     targets: Mapping[str, int],
     *,
@@ -74,6 +96,7 @@ def pool_settings(
     creates_at_once: int = 4,
     most: int | None = None,
     free_memory_bytes: int = 2**40,
+    reuse: ReuseSettings | None = None,
 ) -> PoolSettings:
     return PoolSettings(
         shelves={
@@ -86,6 +109,7 @@ def pool_settings(
         creates_at_once=creates_at_once,
         ready_within_seconds=30.0,
         free_memory_bytes=lambda: free_memory_bytes,
+        reuse=reuse,
     )
 
 

@@ -1,17 +1,21 @@
 /*
- * runner.mjs: the node image's runner. It speaks docs/protocol.md on stdin and stdout and serves one job.
+ * runner.mjs: the node image's runner. It speaks docs/protocol.md on stdin and stdout and serves one job,
+ * and after each `renew` one more.
  *
- * Owns: the life of this process: warming, `ready`, pings, the one job, the end.
+ * Owns: the life of this process: warming, `ready`, pings, the one job at a time, the end.
  * Must not know: what a tenant does.
  *
  * SECURITY: tenant code never runs in this isolate. It alone holds descriptors 0, 1 and 2.
  */
 import { readFileSync, readSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 import { encodeFrame, FrameReader, FrameWriter } from './frames.mjs';
 import { TenantIsolate } from './isolate.mjs';
 import { FunctionJob, ProgramJob } from './jobs.mjs';
+import { Surroundings } from './surroundings.mjs';
 
 const DEFAULT_MEMORY_BYTES = 16 * 1024 * 1024; // Limits.memory_bytes: what a prepared isolate is made for
 const EXIT_UNEXPECTED = 70;
@@ -22,7 +26,9 @@ const STOP_WITHIN_MS = 200;
 
 const writer = new FrameWriter(1);
 const reader = new FrameReader();
-let prepared = null;
+const surroundings = new Surroundings();
+let prepared = null; // null while there is none, between a `renew` and its `kept`
+let attending = false;
 let tenant = null; // of the job that is served
 let job = null;
 let ending = false;
@@ -40,7 +46,8 @@ function end(code, sentence) {
 function received(message, warm, frames) {
   if (ending) return;
   if (message.type === 'ping') frames.send({ type: 'pong', nonce: message.nonce });
-  else if (message.type === 'job' && tenant === null) serve(message, warm, frames);
+  else if (message.type === 'job' && tenant === null && warm !== null) serve(message, warm, frames);
+  else if (message.type === 'renew' && job?.answered && prepared !== null && typeof message.nonce === 'string') renew(message.nonce);
   else end(EXIT_UNEXPECTED, `unexpected frame ${JSON.stringify(message.type).slice(0, 40)}`);
 }
 
@@ -49,6 +56,36 @@ function serve(message, warm, frames) {
   tenant = wanted === warm.memoryBytes ? warm : new TenantIsolate(wanted);
   job = new (message.mode === 'program' ? ProgramJob : FunctionJob)(message, tenant, frames);
   job.run();
+  const served = job;
+  if (attending) setTimeout(() => served.watchMemory(), ATTEND_AFTER_MS);
+}
+
+// ── Between two jobs of one tenant ────────────────────────────────────────────────────────────────────────────────
+/**
+ * Ends the isolate of the job that was answered, looks around, prepares a new isolate. Where the old one cannot be
+ * ended in time, this process ends. INVARIANT: an answered job writes nothing any more, so `kept` follows its result.
+ */
+async function renew(nonce) {
+  if (prepared !== tenant) prepared.dispose(); // the job had one made to its own measure
+  prepared = null;
+  const last = setTimeout(() => end(EXIT_UNEXPECTED, 'the isolate could not be ended'), STOP_WITHIN_MS);
+  await tenant.stop();
+  clearTimeout(last);
+  if (ending) return;
+  tenant = null;
+  job = null;
+  collectGarbage();
+  const fresh = new TenantIsolate(DEFAULT_MEMORY_BYTES);
+  await fresh.settle();
+  const inspection = surroundings.inspect();
+  prepared = fresh;
+  writer.send({ type: 'kept', nonce, facts: facts(), inspection });
+}
+
+/** Left to itself V8 keeps the texts of many jobs before it tidies up: that would look like a leak. */
+function collectGarbage() {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
 }
 
 // ── Warming ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -73,10 +110,9 @@ function rehearsed(frame, stage) {
   });
 }
 
-function ready() {
+function facts() {
   const fact = (name) => readFileSync(`/proc/self/${name}`, 'utf8');
-  const facts = { status: fact('status'), mountinfo: fact('mountinfo'), limits: fact('limits'), net_dev: fact('net/dev') };
-  writer.send({ type: 'ready', runtime: 'node', version: process.versions.node, facts });
+  return { status: fact('status'), mountinfo: fact('mountinfo'), limits: fact('limits'), net_dev: fact('net/dev') };
 }
 
 // ── Listening ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -107,6 +143,7 @@ function blockingRead(buffer) {
 
 /** While the job runs (and after): pings, the end of input, and how large this process grows. */
 function attend() {
+  attending = true;
   job?.watchMemory();
   const stdin = new Socket({ fd: 0, readable: true, writable: false });
   stdin.on('data', (chunk) => { for (const message of reader.feed(chunk)) received(message, prepared, writer); });
@@ -124,7 +161,8 @@ async function warmUp() {
   prepared = new TenantIsolate(DEFAULT_MEMORY_BYTES);
   await prepared.settle();
   await new Promise((resolve) => { setTimeout(resolve, ATTEND_AFTER_MS); }); // the first timer of a process is slow
-  ready();
+  surroundings.settle();
+  writer.send({ type: 'ready', runtime: 'node', version: process.versions.node, facts: facts() });
 }
 
 warmUp().then(() => setImmediate(() => { // outside of this module's own evaluation, whose end takes half a millisecond

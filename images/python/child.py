@@ -98,8 +98,9 @@ def _reset_signals() -> None:
 
 
 def _prepare() -> None:
-    _preload()
+    preload()
     _open_streams()
+    program_mode.add_exit_to_builtins()
     _forget_runner()
     for source in (
         "output = input['x'] + 1\nprint(end='')",
@@ -113,13 +114,13 @@ def _prepare() -> None:
     gc.freeze()
 
 
-def _preload() -> None:
+def preload() -> None:
+    """Import what jobs import most. Runs in the supervisor too, before the second child and those after it."""
     # There is no network: asyncio does without TLS, which would cost 5 MB.
     sys.modules["ssl"] = None
     for name in _PRELOADED:
         import_module(name)
     del sys.modules["ssl"]
-    program_mode.add_exit_to_builtins()
 
 
 def _open_streams() -> None:

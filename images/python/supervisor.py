@@ -1,7 +1,7 @@
 """The supervisor: speaks with the host, watches the child, writes every frame. Never runs tenant code.
 
-Owns the life of a runner (`Stage`) and the host's stream. Treats every byte from the child as hostile: read within
-bounds, passed on as opaque text. Must not know Python the language; that is the child's.
+Owns the life of a runner, a job's `Stage`, and the host's stream. Treats every byte from the child as hostile: read
+within bounds, passed on as opaque text. Must not know Python the language; that is the child's.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from inbox import PayloadInbox
 from job import Job
 from prepared_child import ChildFailed, PreparedChild
 from streams import OutputStream, Piece
+from surroundings import Surroundings
 
 HOST_IN, HOST_OUT = 0, 1
 EXIT_GONE, EXIT_PROTOCOL, EXIT_NO_CHILD = 0, 70, 71
@@ -31,6 +32,7 @@ EXIT_GONE, EXIT_PROTOCOL, EXIT_NO_CHILD = 0, 70, 71
 _READ_BYTES = 64 * 1024  # the size of a pipe: one read takes all that is in it
 _MOST_OBSERVED = 2**53  # the child may declare any length; every JSON reader knows this much
 _TAIL_INTERVAL_SECONDS = 0.1
+_OWN_DESCRIPTORS = 5  # stdin, stdout, stderr, both ends of the wake-up pipe: all that is open between two jobs
 _FACTS = {"status": "status", "mountinfo": "mountinfo", "limits": "limits", "net_dev": "net/dev"}
 
 
@@ -39,31 +41,57 @@ class HostGone(Exception):
 
 
 class Stage(enum.Enum):
-    """Where a runner is in its life: a job moves it on, a result ends the job. No way back."""
+    """Where a job is in its life: a `job` frame moves it on, a result ends it, `renew` makes way for the next."""
 
     WARM = "warm"
     RUNNING = "running"
     DONE = "done"
+    RENEWED = "renewed"
 
 
 def run() -> int:
-    """Prepare a child, say ready, serve one job. The exit code of the runner."""
+    """Prepare a child, say ready, serve one job; again for as long as the host renews. The exit code of the runner."""
     gc.disable()
     gc.freeze()
-    child = prepared_child.fork_child(_live)
+    surroundings = Surroundings()
+    decoder = frames.FrameDecoder()
+    greeting = _ready()
+    child = None
     try:
-        wakeup = _hear_of_children()
-        child.await_lock()
-        facts = _facts(child)
-        return Supervisor(child, wakeup).serve(facts)
+        while True:
+            child = prepared_child.fork_child(_live)
+            wakeup = _hear_of_children()
+            child.await_lock()
+            nonce = Supervisor(child, wakeup, decoder).serve({**greeting, "facts": _facts(child)})
+            child.bury()
+            greeting = {"type": "kept", "nonce": nonce, "inspection": surroundings.inspect(_OWN_DESCRIPTORS)}
+            _forget_the_job()
     except HostGone:
         return EXIT_GONE
     except ProtocolError as error:
         return _complain(EXIT_PROTOCOL, f"protocol: {error}")
-    except (ChildFailed, lockdown.LockdownError) as error:
+    except (ChildFailed, lockdown.LockdownError, OSError) as error:
         return _complain(EXIT_NO_CHILD, f"child: {error}")
     finally:
-        child.bury()
+        if child is not None:
+            child.bury()
+
+
+def _ready() -> dict[str, object]:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return {"type": "ready", "runtime": "python", "version": version}
+
+
+def _forget_the_job() -> None:
+    """Before the next child is forked, which starts with a copy of this memory."""
+    signal.set_wakeup_fd(-1)
+    import child  # from here on our children find imported what they need: 100 ms less for each
+
+    child.preload()
+    # INVARIANT: no object of the former job is alive in the next child. Its bytes may still stand in freed memory;
+    # both jobs are of one tenant (docs/security.md).
+    gc.collect()
+    gc.freeze()
 
 
 def _live(supervisor_pid: int) -> None:
@@ -103,13 +131,14 @@ def _complain(code: int, sentence: str) -> int:
 
 
 class Supervisor:
-    """One child, one job, one result."""
+    """One child, one job, one result. INVARIANT: the next job has a new one, so nothing of a job can act on it."""
 
-    def __init__(self, child: PreparedChild, wakeup: int) -> None:
+    def __init__(self, child: PreparedChild, wakeup: int, decoder: frames.FrameDecoder) -> None:
         self._child = child
         self._wakeup = wakeup
         self._stage = Stage.WARM
-        self._decoder = frames.FrameDecoder()
+        self._decoder = decoder
+        self._renewal = ""
         self._poll = select.poll()
         self._handlers: dict[int, Callable[[], None]] = {}
         self._feeds: dict[int, memoryview] = {}
@@ -118,15 +147,18 @@ class Supervisor:
         self._inbox = PayloadInbox(0)
         self._streams: dict[int, OutputStream] = {}
 
-    def serve(self, facts: dict[str, str]) -> int:
-        """Until the host leaves. Raises HostGone, ProtocolError or ChildFailed, nothing else."""
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    def serve(self, greeting: dict[str, object]) -> str:
+        """Greet the host, serve its job; answers the nonce of its `renew`.
+
+        Raises HostGone, ProtocolError or ChildFailed, nothing else.
+        """
         self._watch(HOST_IN, self._hear_host)
         self._watch(self._wakeup, self._hear_of_child)
         self._rehearse()
-        self._send({"type": "ready", "runtime": "python", "version": version, "facts": facts})
-        while True:
+        self._send(greeting)
+        while self._stage is not Stage.RENEWED:
             self._turn()
+        return self._renewal
 
     def _turn(self) -> None:
         for descriptor, _ in self._poll.poll(self._patience_ms()):
@@ -157,6 +189,8 @@ class Supervisor:
                 self._send({"type": "pong", "nonce": fields.get("nonce")})
             case "job" if self._stage is Stage.WARM:
                 self._start(Job.from_wire(fields), body)
+            case "renew" if self._stage is Stage.DONE and isinstance(fields.get("nonce"), str):
+                self._stage, self._renewal = Stage.RENEWED, fields["nonce"]
             case other:
                 raise ProtocolError(f"a frame of type {str(other)[:40]!r} while {self._stage.value}")
 
@@ -242,7 +276,7 @@ class Supervisor:
     def _hear_of_child(self) -> None:
         _read(self._wakeup)
         status = self._child.reap()
-        if status is None or self._stage is Stage.DONE:
+        if status is None or self._stage in (Stage.DONE, Stage.RENEWED):
             return
         if self._stage is Stage.WARM:
             raise ChildFailed("it ended before a job came")

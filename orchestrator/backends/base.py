@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.domain.container import ContainerSpec
+from orchestrator.domain.inspection import Inspection
 from orchestrator.domain.limits import CpuShare, Limits
 
 __all__ = ("Backend", "ContainerEvent", "Counters", "EngineInfo", "Exit", "LiveContainer", "OwnedContainer")
@@ -139,6 +140,14 @@ class LiveContainer(Protocol):
 
     async def counters(self) -> Counters:
         """The kernel's counters now. Never raises: what cannot be read is None."""
+        ...
+
+    async def renew(self, *, within_seconds: float) -> Inspection:
+        """After a job has ended by its result: end its child or isolate, look around, prepare for one more job.
+
+        The container's limits are those it was made with again, and its counters begin anew. Raises BackendError
+        where any of that fails, or a frame of the former job comes late: it can then serve no job.
+        """
         ...
 
     async def kill(self) -> None:

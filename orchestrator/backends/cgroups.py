@@ -19,6 +19,7 @@ from orchestrator.domain.limits import KIB, CpuShare
 
 __all__ = (
     "Cgroup",
+    "Held",
     "LimitsInForce",
     "ParentBounds",
     "find_cgroup",
@@ -50,8 +51,25 @@ class LimitsInForce:
     cpus: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a container has at one moment. None: the kernel's files do not say."""
+
+    memory_bytes: int | None
+    processes: int | None
+    """Threads too: the kernel counts tasks."""
+
+
 class Cgroup(Protocol):
     """One container's accounting in the kernel."""
+
+    def held(self) -> Held:
+        """What it has now."""
+        ...
+
+    def widen(self, *, memory_bytes: int, pids: int) -> bool:
+        """Raise the limits to so much in all. False where not allowed."""
+        ...
 
     def mark_warm(self) -> None:
         """Take what was used until now as the interpreter's own; later readings are above it."""
@@ -162,6 +180,8 @@ def _controller_mounts() -> dict[str, str]:
 class _Baseline:
     cpu_ns: int = 0
     memory_bytes: int = 0
+    memory_peak_bytes: int = 0
+    """The high-water mark as it stood then, where it could not be made to start anew."""
     processes: int = 0
     oom_kills: int = 0
     pids_refused: int = 0
@@ -183,6 +203,19 @@ class _V1:
             processes=_number(self._pids / "pids.current") or 0,
             oom_kills=_keyed(self._memory / "memory.oom_control", "oom_kill"),
             pids_refused=_keyed(self._pids / "pids.events", "max"),
+        )
+
+    def held(self) -> Held:
+        return Held(
+            memory_bytes=_number(self._memory / "memory.usage_in_bytes"),
+            processes=_number(self._pids / "pids.current"),
+        )
+
+    def widen(self, *, memory_bytes: int, pids: int) -> bool:
+        # Upwards in the other order than downwards: the kernel refuses a limit above the one with swap.
+        _write(self._memory / "memory.memsw.limit_in_bytes", memory_bytes)
+        return _write(self._memory / "memory.limit_in_bytes", memory_bytes) and _write(
+            self._pids / "pids.max", pids
         )
 
     def counters(self) -> Counters:
@@ -229,23 +262,35 @@ class _V2:
         self._quota = [int(part) for part in _read_text(folder / "cpu.max").split() if part.isdigit()]
 
     def mark_warm(self) -> None:
-        # Writing anything resets the mark on kernels that can (6.12 and later); older ones refuse.
-        _write(self._folder / "memory.peak", 0)
+        # The mark cannot be made to start anew but for the readers of one open descriptor (6.12 and later).
         self._warm = _Baseline(
             cpu_ns=_keyed(self._folder / "cpu.stat", "usage_usec") * 1000,
             memory_bytes=_number(self._folder / "memory.current") or 0,
+            memory_peak_bytes=_number(self._folder / "memory.peak") or 0,
             processes=_number(self._folder / "pids.current") or 0,
             oom_kills=_keyed(self._folder / "memory.events", "oom_kill"),
             pids_refused=_keyed(self._folder / "pids.events", "max"),
         )
 
+    def held(self) -> Held:
+        return Held(
+            memory_bytes=_number(self._folder / "memory.current"),
+            processes=_number(self._folder / "pids.current"),
+        )
+
+    def widen(self, *, memory_bytes: int, pids: int) -> bool:
+        return _write(self._folder / "memory.max", memory_bytes) and _write(self._folder / "pids.max", pids)
+
     def counters(self) -> Counters:
         warm = self._warm
-        peak = _number(self._folder / "memory.peak") or _number(self._folder / "memory.current")
+        peak = _number(self._folder / "memory.peak") or 0
+        if peak <= warm.memory_peak_bytes:
+            # The mark is older than this job, whose own peak was below it; or there is none (before 5.19).
+            peak = _number(self._folder / "memory.current") or peak
         cpu_ns = _keyed(self._folder / "cpu.stat", "usage_usec") * 1000
         return Counters(
             cpu_ns=_above(cpu_ns or None, warm.cpu_ns),
-            memory_peak_bytes=_above(peak, warm.memory_bytes),
+            memory_peak_bytes=_above(peak or None, warm.memory_bytes),
             oom_kills=_keyed(self._folder / "memory.events", "oom_kill") - warm.oom_kills,
             pids_refused=_keyed(self._folder / "pids.events", "max") - warm.pids_refused,
         )

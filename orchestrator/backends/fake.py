@@ -22,7 +22,8 @@ from orchestrator.backends.base import (
     OwnedContainer,
 )
 from orchestrator.domain.container import ContainerSpec
-from orchestrator.domain.errors import BackendError, ContainerGone, EngineUnavailable
+from orchestrator.domain.errors import BackendError, ContainerGone, EngineUnavailable, ProtocolError
+from orchestrator.domain.inspection import Inspection
 from orchestrator.domain.limits import CpuShare, Limits
 
 __all__ = ("Answer", "FakeBackend", "FakeContainer", "echo")
@@ -48,6 +49,11 @@ class FakeBackend:
     update_error: BackendError | None = None
     files_in_reach: bool = True
     """Whether `share_cpu` can do what it is asked."""
+    renew_error: BackendError | None = None
+    inspect: Callable[[FakeContainer], Inspection] = lambda _: Inspection()
+    """What a container's inspections find."""
+    renewal_gate: asyncio.Event | None = None
+    """Where set, renewals hang until the event."""
     gate: asyncio.Event | None = None
     """Where set, launches hang until the event: for tests of cancellation."""
     containers: dict[str, FakeContainer] = field(default_factory=dict)
@@ -144,6 +150,7 @@ class FakeContainer:
         self.is_dead = False
         self.is_silent = False
         """Where set, it answers no ping."""
+        self.renewals = 0
         self._backend = backend
         self._frames: deque[dict[str, object] | None] = deque()
         self._arrived = asyncio.Event()
@@ -208,6 +215,21 @@ class FakeContainer:
     async def counters(self) -> Counters:
         """What the test set."""
         return self.readings
+
+    async def renew(self, *, within_seconds: float) -> Inspection:
+        """As scripted, unless it is dead or has something to say still."""
+        self.renewals += 1
+        backend = self._backend
+        try:
+            async with asyncio.timeout(within_seconds):
+                await (backend.renewal_gate.wait() if backend.renewal_gate else asyncio.sleep(0))
+        except TimeoutError:
+            raise ProtocolError("the runner did not renew itself in time", step="renew") from None
+        if backend.renew_error is not None:
+            raise backend.renew_error
+        if self._frames:
+            raise ProtocolError("the runner spoke or ended instead of renewing itself", step="renew")
+        return backend.inspect(self)
 
     async def kill(self) -> None:
         """End the stream."""

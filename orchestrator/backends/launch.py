@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import count
+from secrets import token_hex
 from typing import Any
 
 from orchestrator.backends.base import (
@@ -21,10 +22,12 @@ from orchestrator.backends.base import (
     LiveContainer,
     OwnedContainer,
 )
-from orchestrator.backends.cgroups import Cgroup, ParentBounds, find_cgroup, remove_empty_parent
+from orchestrator.backends.cgroups import Cgroup, Held, ParentBounds, find_cgroup, remove_empty_parent
 from orchestrator.backends.channel import RunnerChannel
 from orchestrator.backends.docker import Engine
+from orchestrator.backends.frames import encode_frame
 from orchestrator.backends.host_config import container_config, lost_controls
+from orchestrator.backends.inspections import inspection_from_wire
 from orchestrator.backends.processes import HostProcess
 from orchestrator.domain.container import ContainerSpec
 from orchestrator.domain.errors import (
@@ -34,6 +37,7 @@ from orchestrator.domain.errors import (
     HardeningFailed,
     ProtocolError,
 )
+from orchestrator.domain.inspection import Inspection
 from orchestrator.domain.limits import CpuShare, Limits
 from orchestrator.policies.selfcheck import find_weaknesses
 
@@ -146,6 +150,7 @@ class DockerContainer:
     """None where the host's cgroup files are out of reach."""
     _spec: ContainerSpec
     _init: HostProcess | None
+    _held_at_first: Held
     _at_the_end: Counters | None = None
     """As PID 1 ended by itself; the cgroup vanishes some 30 ms later."""
 
@@ -180,6 +185,7 @@ class DockerContainer:
             _spec=spec,
             # The same check as for the cgroup: only a pid of this namespace may be signalled.
             _init=HostProcess.open(pid) if cgroup is not None else None,
+            _held_at_first=cgroup.held() if cgroup is not None else Held(memory_bytes=None, processes=None),
         )
 
     def narrow(self, limits: Limits) -> bool:
@@ -206,6 +212,40 @@ class DockerContainer:
     async def resume(self) -> None:
         """Let it go on."""
         await self._engine.resume(self.id)
+
+    async def renew(self, *, within_seconds: float) -> Inspection:
+        """End the former job's child or isolate, look around, prepare for one more job; see `LiveContainer`."""
+        cgroup = self.cgroup
+        if cgroup is None:
+            # Without the kernel's files the counters of one job could not be told from those of the next.
+            raise self._unrenewed("the host's cgroup files are out of reach")
+        if not cgroup.widen(memory_bytes=self._spec.memory_bytes, pids=self._spec.pids):
+            raise self._unrenewed("its limits cannot be widened again")
+        frame = await self._ask_to_renew(within_seconds)
+        if lost := find_weaknesses(_texts(frame.get("facts")), self._spec):
+            raise HardeningFailed("; ".join(lost)[:1000], step="renew", container=self.id)
+        inspection = inspection_from_wire(frame.get("inspection"), self._held_at_first, cgroup.held())
+        if inspection is None:
+            raise self._unrenewed("the runner or the kernel does not say what is left in it")
+        cgroup.mark_warm()
+        return inspection
+
+    async def _ask_to_renew(self, seconds: float) -> dict[str, object]:
+        """The one `kept` frame. Whatever else comes is of the former job, and too late."""
+        nonce = token_hex(8)
+        self.send(encode_frame({"type": "renew", "nonce": nonce}))
+        try:
+            async with asyncio.timeout(seconds):
+                frame = await self.receive()
+        except TimeoutError:
+            raise self._unrenewed(f"the runner did not renew itself within {seconds:g} s") from None
+        if frame is None or frame["type"] != "kept" or frame.get("nonce") != nonce:
+            said = "its stream ended" if frame is None else f"a late {str(frame['type'])[:20]!r} frame came"
+            raise self._unrenewed(f"{said} instead of the runner's `kept`")
+        return frame
+
+    def _unrenewed(self, problem: str) -> ProtocolError:
+        return ProtocolError(problem, step="renew", container=self.id)
 
     def watch_init(self) -> None:
         """From now on take the end of PID 1 for the end of the stream, and keep what it had used."""

@@ -8,7 +8,13 @@ from dataclasses import asdict
 
 import click
 
-from orchestrator.benchmark import Figures, RuntimeReport, measure_deadlines, measure_warm_path
+from orchestrator.benchmark import (
+    Figures,
+    RuntimeReport,
+    measure_deadlines,
+    measure_throughput,
+    measure_warm_path,
+)
 from orchestrator.benchmark_checks import CheckReport, measure_checks
 from orchestrator.bootstrap import load_policy, open_checks, open_orchestrator
 from orchestrator.cli.progress import progress_line
@@ -83,6 +89,30 @@ async def _measure_checks(settings: Settings, samples: int) -> list[CheckReport]
                 await measure_checks(checker, policy, language, samples=samples, progress=tell)
                 for language in LANGUAGES
             ]
+
+
+@bench.command()
+@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(0.5, 3600))
+@click.option("--callers", default=4, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@click.pass_obj
+def throughput(settings: Settings, seconds: float, callers: int, *, as_json: bool) -> None:
+    """Count trivial jobs per second of one tenant, with the policy of SANDBOX_ORCH_RECYCLE."""
+    figures = asyncio.run(_measure_throughput(settings, seconds, callers))
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    click.echo(f"  {f'jobs per second, recycle={settings.recycle}':32}{callers} callers, {seconds:g} s")
+    for name, figure in figures.items():
+        click.echo(f"  {name:32}{figure:9.1f}")
+
+
+async def _measure_throughput(settings: Settings, seconds: float, callers: int) -> dict[str, float]:
+    async with open_orchestrator(settings) as orchestrator:
+        return {
+            name: await measure_throughput(orchestrator, runtime, seconds=seconds, callers=callers)
+            for name, runtime in orchestrator.runtimes.items()
+        }
 
 
 async def _measure_deadlines(settings: Settings, samples: int) -> dict[str, Figures]:

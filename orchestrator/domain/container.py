@@ -85,4 +85,6 @@ class ContainerRecord:
     """Monotonic seconds."""
     state: ContainerState = ContainerState.PROVISIONING
     jobs_served: int = 0
+    tenant: str | None = None
+    """The one tenant that it serves; None where it is not kept after its job."""
     labels: dict[str, str] = field(default_factory=dict)

@@ -11,6 +11,8 @@ memory. Where the house is full and someone waits for a runtime while another ru
 one idle container of the best stocked runtime is given up for it. What is being removed already counts as
 given up for somebody, so that one waiter does not empty a shelf.
 
+Containers kept for their tenants stand in `total` and are given up before any never-used one, the longest unused first.
+
 A shelf that has more than its target, because demand has faded, gives up one idle container at a time.
 
 Containers of an older generation (their image or profile has changed since) do not count as warm. One of them is
@@ -57,6 +59,8 @@ class SupplySnapshot:
     """Those of them that are being removed."""
     maximum: int
     creates_at_once: int
+    kept: int = 0
+    """Those that wait for the next job of their own tenant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,8 @@ class SupplyPlan:
     create: tuple[str, ...] = ()
     give_up: tuple[str, ...] = ()
     """To make room for those who wait for another runtime."""
+    give_up_kept: bool = False
+    """The same, at the cost of a tenant that may come back."""
     surplus: tuple[str, ...] = ()
     """More than the target."""
     renew: tuple[str, ...] = ()
@@ -81,7 +87,8 @@ def plan_supply(snapshot: SupplySnapshot) -> SupplyPlan:
     create = tuple(wanted[: max(0, min(free_hands, room))])
     return SupplyPlan(
         create=create,
-        give_up=_give_up(snapshot, room),
+        give_up=() if snapshot.kept else _give_up(snapshot, room),
+        give_up_kept=bool(snapshot.kept) and _is_starving(snapshot, room),
         surplus=tuple(shelf.runtime for shelf in snapshot.shelves if _has_surplus(shelf)),
         renew=tuple(shelf.runtime for shelf in snapshot.shelves if _must_renew(shelf, room, snapshot)),
     )
@@ -121,10 +128,15 @@ def _round_robin(missing: dict[str, int]) -> list[str]:
     return order
 
 
-def _give_up(snapshot: SupplySnapshot, room: int) -> tuple[str, ...]:
+def _is_starving(snapshot: SupplySnapshot, room: int) -> bool:
+    """Whether somebody waits for whom there is no room, and will be none by what is being removed."""
     starving = sum(max(0, shelf.waiting - shelf.provisioning) for shelf in snapshot.shelves)
+    return room <= 0 and starving > snapshot.retiring
+
+
+def _give_up(snapshot: SupplySnapshot, room: int) -> tuple[str, ...]:
     idle = [shelf for shelf in snapshot.shelves if shelf.warm and not shelf.waiting]
-    if room > 0 or starving <= snapshot.retiring or not idle:
+    if not _is_starving(snapshot, room) or not idle:
         return ()
     return (max(idle, key=lambda shelf: shelf.warm).runtime,)
 

@@ -22,6 +22,10 @@ class Lease:
     _container: LiveContainer
     was_warm: bool
     """False where the caller had to wait for the container to be made."""
+    was_reused: bool = False
+    """Whether earlier jobs of the same tenant ran in it."""
+    has_ended_well: bool = False
+    """Whether the job ended by its own result and within its limits; a container of any other end is never kept."""
     _expired: bool = False
 
     @property
@@ -85,6 +89,10 @@ class Lease:
     async def examine(self) -> Exit:
         """Why the runner's stream ended. Raises BackendError where the engine cannot be asked."""
         return await self._alive().examine()
+
+    def end_well(self) -> None:
+        """Say that the job ended by its own result and within its limits: the container may be inspected."""
+        self.has_ended_well = True
 
     def expire(self) -> None:
         """End the lease. Only the pool calls this."""

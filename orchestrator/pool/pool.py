@@ -19,6 +19,7 @@ from functools import partial
 from orchestrator.backends.base import Backend, LiveContainer
 from orchestrator.domain.container import ContainerRecord, ContainerSpec, ContainerState
 from orchestrator.domain.errors import BackendError, InternalError, OrchestratorError, PoolClosed, PoolTimeout
+from orchestrator.domain.inspection import LeakKind
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.transitions import CONTAINER_TRANSITIONS, change_state
 from orchestrator.policies.demand import (
@@ -29,6 +30,7 @@ from orchestrator.policies.demand import (
     note_making,
     plan_target,
 )
+from orchestrator.policies.leaks import judge_inspection
 from orchestrator.policies.supply import (
     ShelfSnapshot,
     SupplySnapshot,
@@ -36,6 +38,7 @@ from orchestrator.policies.supply import (
     plan_supply,
 )
 from orchestrator.pool.lease import Lease
+from orchestrator.pool.reuse import KeptContainers, ReuseSettings
 from orchestrator.pool.waiters import Waiter, WaitingLine
 from orchestrator.telemetry import Telemetry
 
@@ -84,6 +87,8 @@ class PoolSettings:
     ready_within_seconds: float
     free_memory_bytes: Callable[[], int] | None = None
     """What the host's memory has room for, beyond what must stay free; None: no matter."""
+    reuse: ReuseSettings | None = None
+    """None: no container is ever kept for a second job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +102,14 @@ class PoolStatistics:
     waiting: Mapping[str, int]
     leases_warm: int
     leases_cold: int
+    leases_reused: int
+    """Those of the warm ones that were of a container kept for its tenant."""
     created: int
     failures_in_a_row: int
     last_failure: str | None
     retired_by_reason: Mapping[str, int]
+    leaks_by_kind: Mapping[LeakKind, int]
+    """Signs of leaks in containers that were to be kept; one container may show several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +124,9 @@ class ContainerView:
     image_digest: str | None
     """None while it is being made; so is the profile's."""
     profile_digest: str | None
+    tenant: str | None
+    """Whom it is bound to; None where it is not kept after its job."""
+    jobs_served: int
 
 
 @dataclass(slots=True, eq=False)
@@ -125,9 +137,21 @@ class _Container:
     record: ContainerRecord
     made_to_measure: bool
     live: LiveContainer | None = None
+    kept_at: float = 0.0
+    held_bytes: list[int] = field(default_factory=list)
+    """What each inspection found it to hold, for the trend."""
 
     def enter(self, state: ContainerState) -> None:
         self.record.state = change_state(CONTAINER_TRANSITIONS, self.record.state, state)
+
+    def serve(self, tenant: str | None) -> None:
+        """Begin one more job; `tenant` is None for one after which the container is not kept."""
+        # INVARIANT: a container serves at most one tenant in its life, and never another job after one without.
+        if self.record.jobs_served and (tenant is None or tenant != self.record.tenant):
+            raise InternalError("a container was lent to somebody else than its tenant")
+        self.enter(ContainerState.LEASED)
+        self.record.tenant = tenant
+        self.record.jobs_served += 1
 
 
 @dataclass(slots=True)
@@ -211,6 +235,7 @@ class WarmPool:
         self._random = randomness
         self._shelves = {name: _Shelf(shelf) for name, shelf in settings.shelves.items()}
         self._bespoke: deque[_Bespoke] = deque()
+        self._kept: KeptContainers[_Container] = KeptContainers()
         self._containers: dict[int, _Container] = {}
         self._made = 0
         self._changed = asyncio.Event()
@@ -220,7 +245,9 @@ class WarmPool:
         self._last_failure: str | None = None
         self._not_before = 0.0
         self._leases: Counter[bool] = Counter()
+        self._leases_reused = 0
         self._retired: Counter[str] = Counter()
+        self._leaks: Counter[LeakKind] = Counter()
 
     def __repr__(self) -> str:
         shelves = ", ".join(
@@ -233,39 +260,65 @@ class WarmPool:
 
     @asynccontextmanager
     async def lease(
-        self, runtime: str, *, made_to_measure: Limits | None = None, deadline: float
+        self,
+        runtime: str,
+        *,
+        tenant: str | None = None,
+        reuse: bool = False,
+        made_to_measure: Limits | None = None,
+        deadline: float,
     ) -> AsyncIterator[Lease]:
         """A never-used container of `runtime`, ours alone; on leaving it is retired and replaced.
 
+        With `reuse` and a named `tenant` it may be one that only that tenant has used, and may be kept for
+        that tenant afterwards.
+
         `deadline` is the event loop's time until which to wait; `made_to_measure` asks for a container
-        of these limits instead of one off the shelf. Raises PoolTimeout or PoolClosed.
+        of these limits instead of one off the shelf, which is never kept. Raises PoolTimeout or PoolClosed.
         """
-        container, was_warm = await self._obtain(runtime, made_to_measure, deadline)
+        keeper = tenant if reuse and self._settings.reuse and made_to_measure is None else None
+        container, was_warm = await self._obtain(runtime, keeper, made_to_measure, deadline)
         assert container.live is not None  # noqa: S101 - a warm container has one
-        container.enter(ContainerState.LEASED)
-        container.record.jobs_served += 1
+        was_reused = container.record.jobs_served > 0
+        container.serve(keeper)
         self._leases[was_warm] += 1
-        asyncio.get_running_loop().call_later(REPLENISH_AFTER_SECONDS, self._changed.set)
-        lease = Lease(container.live, was_warm)
+        self._leases_reused += was_reused
+        if not was_reused:
+            asyncio.get_running_loop().call_later(REPLENISH_AFTER_SECONDS, self._changed.set)
+        lease = Lease(container.live, was_warm, was_reused)
         try:
             yield lease
+        except BaseException:
+            lease.has_ended_well = False
+            raise
         finally:
             # Nothing here waits, so neither cancellation nor an error can keep a container.
             lease.expire()
-            self._retire(container, "served")
+            self._take_back(container, lease)
 
     async def _obtain(
-        self, runtime: str, made_to_measure: Limits | None, deadline: float
+        self, runtime: str, tenant: str | None, made_to_measure: Limits | None, deadline: float
     ) -> tuple[_Container, bool]:
         if self._closing:
             raise PoolClosed("the pool is closing; no new job can start")
         if made_to_measure is not None:
             return await self._wait_for_bespoke(runtime, made_to_measure, deadline), False
+        if tenant is not None and (kept := self._take_kept(runtime, tenant)) is not None:
+            return kept, True
         shelf = self._shelves[runtime]
         shelf.demand = note_arrival(shelf.demand, _now())
         if (container := self._take_off(shelf)) is not None:
             return container, True
-        return await self._wait_in_line(shelf, runtime, deadline), False
+        container = await self._wait_in_line(shelf, runtime, tenant, deadline)
+        return container, container.record.state is ContainerState.KEPT
+
+    def _take_kept(self, runtime: str, tenant: str) -> _Container | None:
+        """The tenant's own container that was used last and is still fit to serve."""
+        while (container := self._kept.take(runtime, tenant)) is not None:
+            if (flaw := self._flaw(container)) is None:
+                return container
+            self._retire(container, flaw)
+        return None
 
     def _take_off(self, shelf: _Shelf) -> _Container | None:
         """The oldest warm container that is still alive, of the newest generation where there is one."""
@@ -277,8 +330,10 @@ class WarmPool:
             self._retire(container, "died while warm")
         return None
 
-    async def _wait_in_line(self, shelf: _Shelf, runtime: str, deadline: float) -> _Container:
-        waiter = shelf.line.join()
+    async def _wait_in_line(
+        self, shelf: _Shelf, runtime: str, tenant: str | None, deadline: float
+    ) -> _Container:
+        waiter = shelf.line.join(tenant)
         try:
             return await self._wait(waiter, runtime, deadline)
         finally:
@@ -307,16 +362,89 @@ class WarmPool:
             raise
 
     def _offer(self, container: _Container) -> None:
-        """Give an unused warm container to the first in line, else put it on the shelf."""
+        """Give an unused warm container to the first in line, else put it on the shelf; a kept one to its tenant."""
         shelf = self._shelves[container.record.runtime]
         if self._closing:
             self._retire(container, "closing")
+        elif container.record.tenant is not None:
+            self._offer_kept(container, container.record.tenant)
         elif container.made_to_measure:
             # Made for someone who has left: it fits nobody else.
             self._retire(container, "not collected")
         elif not shelf.line.offer(container):
             shelf.warm.append(container)
         self._changed.set()
+
+    # -- keeping, for the same tenant ----------------------------------------------------------------
+
+    def _take_back(self, container: _Container, lease: Lease) -> None:
+        """After a job: inspect in the background what may be kept, retire everything else."""
+        reuse = self._settings.reuse
+        if reuse is None or container.record.tenant is None or self._closing:
+            self._retire(container, "served")
+        elif not lease.has_ended_well:
+            self._retire(container, "did not end well")
+        elif container.record.jobs_served >= reuse.jobs:
+            self._retire(container, "served its jobs")
+        elif (flaw := self._flaw(container)) is not None:
+            self._retire(container, flaw)
+        else:
+            container.enter(ContainerState.INSPECTING)
+            self._tasks.create_task(self._inspect(container, reuse))
+
+    def _flaw(self, container: _Container) -> str | None:
+        """Why a container can serve its tenant no longer, None where it can."""
+        reuse = self._settings.reuse
+        if container.live is None or container.live.has_ended:
+            return "died while kept"
+        if self._shelves[container.record.runtime].is_stale(container):
+            return "older generation"
+        if reuse is None or _now() - container.record.created_at >= reuse.age_seconds:
+            return "too old"
+        return None
+
+    async def _inspect(self, container: _Container, reuse: ReuseSettings) -> None:
+        """Let it be prepared for one more job, look at what the last one left, and keep it where that is nothing."""
+        assert container.live is not None  # noqa: S101 - it has just served
+        try:
+            seen = await container.live.renew(within_seconds=reuse.renew_within_seconds)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, this container serves nobody
+            self._telemetry.renew_failed(container.record.id, error)
+            self._retire(container, "not renewed")
+            return
+        verdict = judge_inspection(seen, container.held_bytes, reuse.leaks)
+        container.held_bytes.append(seen.memory_bytes)
+        if verdict.keep:
+            container.enter(ContainerState.KEPT)
+            self._offer(container)
+        else:
+            self._leaks.update(verdict.reasons)
+            self._telemetry.leaked(container.record.id, verdict.reasons)
+            self._retire(container, "leaked")
+
+    def _offer_kept(self, container: _Container, tenant: str) -> None:
+        """Give a kept container to the next job of its tenant, now or later."""
+        if (flaw := self._flaw(container)) is not None:
+            self._retire(container, flaw)
+        elif not self._shelves[container.record.runtime].line.offer_to(tenant, container):
+            self._kept.add(container, _now())
+
+    def _give_up_kept(self) -> bool:
+        """Retire the longest unused of the kept containers; False without one."""
+        container = self._kept.take_longest_unused()
+        if container is not None:
+            self._retire(container, "made room")
+        return container is not None
+
+    def _retire_expired(self) -> float | None:
+        """Give up what was kept long enough; answers after how many seconds to look again."""
+        reuse = self._settings.reuse
+        if reuse is None:
+            return None
+        for container, reason in self._kept.take_expired(reuse, _now()):
+            self._retire(container, reason)
+        next_at = self._kept.next_expiry(reuse)
+        return None if next_at is None else max(0.0, next_at - _now())
 
     # -- supplying, in the background ---------------------------------------------------------------
 
@@ -345,24 +473,25 @@ class WarmPool:
         """Start what the plan says; answers after how many seconds to look again, None for on change."""
         if self._closing:
             return None
+        next_expiry = self._retire_expired()
         delay = self._not_before - asyncio.get_running_loop().time()
         if delay > 0:
-            return delay
+            return delay if next_expiry is None else min(delay, next_expiry)
         self._fill_orders()
         self._plan_targets()
         plan = plan_supply(self._snapshot())
         for runtime in plan.give_up:
             self._retire(self._shelves[runtime].warm.pop(), "made room")
+        if plan.give_up_kept:
+            self._give_up_kept()
         for runtime in plan.surplus:
             self._retire(self._shelves[runtime].warm.popleft(), "surplus")
         for runtime in plan.renew:
             self._retire(self._shelves[runtime].take_stale(), "older generation")
         for runtime in plan.create:
             self._create(runtime, limits=None, waiter=None)
-        return min(
-            (shelf.plan.less_in_seconds for shelf in self._shelves.values() if shelf.plan.less_in_seconds),
-            default=None,
-        )
+        delays = [next_expiry, *(shelf.plan.less_in_seconds for shelf in self._shelves.values())]
+        return min((seconds for seconds in delays if seconds), default=None)
 
     def _plan_targets(self) -> None:
         free = self._settings.free_memory_bytes
@@ -385,11 +514,15 @@ class WarmPool:
             return False
         if len(self._containers) < self._settings.maximum:
             return True
-        idle = max(self._shelves.values(), key=lambda shelf: len(shelf.warm))
         # One for each order: what is being removed already makes room for somebody.
-        if idle.warm and self._count(ContainerState.RETIRING) < len(self._bespoke):
-            self._retire(idle.warm.pop(), "made room")
+        if self._count(ContainerState.RETIRING) < len(self._bespoke):
+            self._make_room()
         return False
+
+    def _make_room(self) -> None:
+        idle = max(self._shelves.values(), key=lambda shelf: len(shelf.warm))
+        if not self._give_up_kept() and idle.warm:
+            self._retire(idle.warm.pop(), "made room")
 
     def _count(self, state: ContainerState) -> int:
         return sum(container.record.state is state for container in self._containers.values())
@@ -409,7 +542,7 @@ class WarmPool:
                     stale=sum(map(shelf.is_stale, shelf.warm)),
                     may_shrink=shelf.settings.most is not None,
                     provisioning=provisioning[name],
-                    waiting=len(shelf.line),
+                    waiting=len(shelf.line) - self._about_to_be_served(name, shelf),
                 )
                 for name, shelf in self._shelves.items()
             ),
@@ -417,7 +550,17 @@ class WarmPool:
             retiring=self._count(ContainerState.RETIRING),
             maximum=self._settings.maximum,
             creates_at_once=self._settings.creates_at_once,
+            kept=len(self._kept),
         )
+
+    def _about_to_be_served(self, runtime: str, shelf: _Shelf) -> int:
+        """How many in line will get their tenant's own container, which is being prepared: that is ten times faster."""
+        inspecting = Counter(
+            container.record.tenant
+            for container in self._containers.values()
+            if container.record.state is ContainerState.INSPECTING and container.record.runtime == runtime
+        )
+        return (shelf.line.tenants() & inspecting).total() if inspecting else 0
 
     def _create(self, runtime: str, *, limits: Limits | None, waiter: Waiter[_Container] | None) -> None:
         self._made += 1
@@ -504,8 +647,9 @@ class WarmPool:
     # -- health: what `health.py` asks for ------------------------------------------------------------
 
     def idle(self) -> tuple[ContainerView, ...]:
-        """The containers that stand ready, oldest first."""
-        return tuple(self._view(one) for shelf in self._shelves.values() for one in shelf.warm)
+        """The containers that stand ready, oldest first, and those that are kept for their tenants."""
+        warm = [one for shelf in self._shelves.values() for one in shelf.warm]
+        return tuple(map(self._view, [*warm, *self._kept.all()]))
 
     def containers(self) -> tuple[ContainerView, ...]:
         """All containers, in the order in which they were made."""
@@ -521,6 +665,8 @@ class WarmPool:
             generation=record.generation,
             image_digest=live.image_digest if live else None,
             profile_digest=live.profile_digest if live else None,
+            tenant=record.tenant,
+            jobs_served=record.jobs_served,
         )
 
     async def ping(self, container_id: str, *, within_seconds: float) -> bool:
@@ -535,13 +681,22 @@ class WarmPool:
         container = self._find_idle(container_id)
         if container is None:
             return False
-        self._shelves[container.record.runtime].warm.remove(container)
+        if container.record.state is ContainerState.KEPT:
+            self._kept.remove(container)
+        else:
+            self._shelves[container.record.runtime].warm.remove(container)
         self._retire(container, reason)
         return True
 
     def renew(self, runtime: str) -> None:
-        """Begin a new generation: what stands ready is replaced, one by one, by containers made from now on."""
+        """Begin a new generation: what stands ready is replaced, one by one, by containers made from now on.
+
+        Kept containers are of no use any more: their tenants get new ones.
+        """
         self._shelves[runtime].generation += 1
+        for container in self._kept.all():
+            if container.record.runtime == runtime:
+                self.retire_idle(container.record.id, "older generation")
         self._changed.set()
 
     def has_number(self, number: str) -> bool:
@@ -549,10 +704,8 @@ class WarmPool:
         return number.isdecimal() and int(number) in self._containers
 
     def _find_idle(self, container_id: str) -> _Container | None:
-        found = (
-            one for shelf in self._shelves.values() for one in shelf.warm if one.record.id == container_id
-        )
-        return next(found, None)
+        warm = (one for shelf in self._shelves.values() for one in shelf.warm)
+        return next((one for one in (*warm, *self._kept.all()) if one.record.id == container_id), None)
 
     # -- closing ------------------------------------------------------------------------------------
 
@@ -565,6 +718,8 @@ class WarmPool:
         for shelf in self._shelves.values():
             while shelf.warm:
                 self._retire(shelf.warm.popleft(), "closing")
+        while (kept := self._kept.take_longest_unused()) is not None:
+            self._retire(kept, "closing")
         for task in tuple(self._creating):
             task.cancel()
         self._changed.set()
@@ -593,10 +748,12 @@ class WarmPool:
             waiting={name: len(shelf.line) for name, shelf in self._shelves.items()},
             leases_warm=self._leases[True],
             leases_cold=self._leases[False],
+            leases_reused=self._leases_reused,
             created=self._made,
             failures_in_a_row=self._failures_in_a_row,
             last_failure=self._last_failure,
             retired_by_reason=dict(self._retired),
+            leaks_by_kind=dict(self._leaks),
         )
 
     async def wait_until_warm(self, *, deadline: float) -> None:

@@ -17,7 +17,7 @@ All of this happens on one event loop without an `await` in between, so it needs
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from typing import Generic, TypeVar
 
 __all__ = ("Waiter", "WaitingLine")
@@ -28,7 +28,9 @@ _C = TypeVar("_C")
 class Waiter(Generic[_C]):
     """One place in the line."""
 
-    def __init__(self) -> None:
+    def __init__(self, tenant: str | None = None) -> None:
+        self.tenant = tenant
+        """Whose kept container would do as well; None where only a never-used one will do."""
         self._arrival: asyncio.Future[_C] = asyncio.get_running_loop().create_future()
 
     def offer(self, container: _C) -> bool:
@@ -63,9 +65,9 @@ class WaitingLine(Generic[_C]):
     def __len__(self) -> int:
         return len(self._line)
 
-    def join(self) -> Waiter[_C]:
+    def join(self, tenant: str | None = None) -> Waiter[_C]:
         """A new waiter at the end of the line."""
-        waiter: Waiter[_C] = Waiter()
+        waiter: Waiter[_C] = Waiter(tenant)
         self._line.append(waiter)
         return waiter
 
@@ -80,6 +82,18 @@ class WaitingLine(Generic[_C]):
             if self._line.popleft().offer(container):
                 return True
         return False
+
+    def offer_to(self, tenant: str, container: _C) -> bool:
+        """Hand `container` to the first of `tenant` who still waits, wherever in the line; nobody else could use it."""
+        for waiter in [one for one in self._line if one.tenant == tenant]:
+            self._line.remove(waiter)
+            if waiter.offer(container):
+                return True
+        return False
+
+    def tenants(self) -> Counter[str | None]:
+        """How many wait for each tenant."""
+        return Counter(waiter.tenant for waiter in self._line)
 
     def fail_all(self, error: Exception) -> None:
         """End every wait with `error`."""

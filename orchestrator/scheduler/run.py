@@ -45,6 +45,8 @@ MAX_ATTEMPTS = 3
 INFRASTRUCTURE_FAILED = (ContainerGone, EngineUnavailable)
 """Errors after which the same job may well succeed on another container."""
 CPU_CHECK_LEAST_SECONDS = 0.005
+ENDED_WELL = (Outcome.SUCCEEDED, Outcome.ERROR, Outcome.INVALID_OUTPUT)
+"""Outcomes after which a container may be kept for its tenant: the job's own code came to its end."""
 
 
 Review = Callable[[JobResult], Awaitable[JobResult]]
@@ -64,6 +66,9 @@ class Job:
     """The event loop's time by which the job must have its container."""
     accepted_at: float
     validate_ms: float = 0.0
+    tenant: str | None = None
+    reuse: bool = False
+    """Whether it may run in a container that its tenant has used before."""
 
 
 class Watch(Protocol):
@@ -128,7 +133,14 @@ class JobRunner:
     async def _run_once(self, view: _View, frame: bytes, attempt: int) -> JobResult:
         job = view.job
         measure = job.limits if job.made_to_measure else None
-        async with self.pool.lease(job.spec.runtime, made_to_measure=measure, deadline=job.start_by) as lease:
+        async with self.pool.lease(
+            job.spec.runtime,
+            tenant=job.tenant,
+            # After a failure of ours on a never-used one, whatever failed.
+            reuse=job.reuse and attempt == 1,
+            made_to_measure=measure,
+            deadline=job.start_by,
+        ) as lease:
             clock = _Clock(began_at=view.began_at, leased_at=_now())
             transcript = Transcript(most_bytes=job.limits.output_bytes)
             view.show(lease, transcript)
@@ -138,7 +150,10 @@ class JobRunner:
             clock.ended_at = _now()
             ending, counters = await self._kill_and_count(lease, ending)
             seen = _Seen(transcript, ending, counters, clock)
-            return self._collect(job, lease, seen, attempt)
+            result = self._collect(job, lease, seen, attempt)
+            if _has_ended_well(result, seen):
+                lease.end_well()
+            return result
 
     # -- wait or kill -------------------------------------------------------------------------------
 
@@ -219,6 +234,7 @@ class JobRunner:
                 image_digest=lease.image_digest,
                 profile_digest=lease.profile_digest,
                 warm=lease.was_warm,
+                reused=lease.was_reused,
             ),
             attempts=attempt,
         )
@@ -251,6 +267,11 @@ async def _listen(lease: Lease, view: _View, transcript: Transcript, clock: _Clo
         transcript.add(frame)
         view.tell(frame)
     return Ending(kind=EndingKind.STREAM_END)
+
+
+def _has_ended_well(result: JobResult, seen: _Seen) -> bool:
+    refused = seen.counters.oom_kills or seen.counters.pids_refused
+    return seen.ending.kind is EndingKind.RESULT and result.outcome in ENDED_WELL and not refused
 
 
 def job_frame(job: Job) -> bytes:

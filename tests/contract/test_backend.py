@@ -21,7 +21,7 @@ from orchestrator.backends.frames import encode_frame
 from orchestrator.backends.images import images_folder, load_runtimes
 from orchestrator.backends.launch import DockerBackend
 from orchestrator.domain.container import ContainerSpec
-from orchestrator.domain.errors import ImageMissing
+from orchestrator.domain.errors import BackendError, ImageMissing, ProtocolError
 from orchestrator.domain.job import JobSpec
 from orchestrator.domain.limits import CpuShare, Limits
 from orchestrator.policies.hardening import HardeningSettings, hardened_spec
@@ -303,6 +303,39 @@ async def test_a_share_of_the_processors_can_be_changed(container):
     assert answer["type"] == "result"
 
 
+async def test_a_container_that_was_renewed_serves_again(container):
+    """Nothing is left in it, its counters begin anew, and it answers the next job and the next ping."""
+    for value in range(3):
+        container.narrow(Limits())
+        container.send(echo_job(value))
+        answer = await receive(container)
+        assert answer is not None
+        assert json.loads(str(answer["payload"]))["output"] == value
+        seen = await container.renew(within_seconds=ANSWER_SECONDS)
+        assert (seen.processes, seen.files_count, seen.descriptors, seen.shared_memory) == (0, 0, 0, 0)
+        assert seen.host_processes == seen.threads == 0
+        counters = await container.counters()
+        assert (counters.oom_kills, counters.pids_refused) == (0, 0)
+    assert await container.ping(within_seconds=ANSWER_SECONDS)
+
+
+async def test_a_frame_that_was_not_taken_before_a_renewal_is_an_error(container):
+    """It is of the former job, and must not be taken for the next one's."""
+    container.send(echo_job(1))
+    async with asyncio.timeout(ANSWER_SECONDS):
+        with pytest.raises(ProtocolError):
+            await container.renew(within_seconds=ANSWER_SECONDS)
+
+
+async def test_a_dead_container_cannot_be_renewed(container):
+    """Nor one that dies while it is asked to."""
+    container.send(echo_job(1))
+    await receive(container)
+    await container.kill()
+    with pytest.raises(BackendError):
+        await container.renew(within_seconds=ANSWER_SECONDS)
+
+
 @pytest.mark.docker
 @pytest.mark.parametrize("house", ["docker"], indirect=True)
 async def test_the_kernel_keeps_the_changed_quota(house, container):
@@ -319,3 +352,12 @@ async def test_the_kernel_keeps_the_changed_quota(house, container):
     assert limits_in_force(pid, container.id).cpus == before.cpus / 4
     assert container.share_cpu(CpuShare())
     assert limits_in_force(pid, container.id).cpus == before.cpus
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("house", ["docker"], indirect=True)
+async def test_a_runner_without_a_job_does_not_renew_itself(container):
+    """Only after a result: the runner takes anything else for a broken host, and ends."""
+    with pytest.raises(ProtocolError):
+        await container.renew(within_seconds=ANSWER_SECONDS)
+    assert await receive(container) is None

@@ -272,3 +272,68 @@ class TestSharing:
         cgroup, _, cpu, _ = v1
         (cpu / "cpu.shares").unlink()
         assert not cgroup.share_cpu(CpuShare(weight=128))
+
+
+class TestRenewal:
+    """What a container of one tenant needs between two jobs: its limits back, and its counters from the start."""
+
+    def test_on_v1_the_limit_with_swap_is_raised_first(self, v1, monkeypatch):
+        """And lowered last: the kernel refuses a memory limit above the one with swap."""
+        cgroup, *_ = v1
+        written: list[str] = []
+        write = cgroups._write
+        monkeypatch.setattr(
+            cgroups, "_write", lambda path, number: written.append(path.name) or write(path, number)
+        )
+        assert cgroup.widen(memory_bytes=64 * MIB, pids=36)
+        assert cgroup.narrow(memory_bytes=16 * MIB, pids=8)
+        with_swap, without = "memory.memsw.limit_in_bytes", "memory.limit_in_bytes"
+        assert written == [with_swap, without, "pids.max", without, with_swap, "pids.max"]
+
+    @pytest.mark.parametrize(
+        ("version", "memory", "pids"),
+        [
+            ("v1", "memory/docker/{}/memory.limit_in_bytes", "pids/docker/{}/pids.max"),
+            ("v2", "system.slice/docker-{}.scope/memory.max", "system.slice/docker-{}.scope/pids.max"),
+        ],
+    )
+    def test_limits_are_raised_to_so_much_in_all(self, version, memory, pids, request, tmp_path):
+        """Whatever they were lowered to; a limit that cannot be set is told."""
+        cgroup = request.getfixturevalue(version)[0]
+        memory_file, pids_file = tmp_path / memory.format(ID), tmp_path / pids.format(ID)
+        cgroup.mark_warm()
+        assert cgroup.narrow(memory_bytes=1 * MIB, pids=1)
+        assert cgroup.widen(memory_bytes=64 * MIB, pids=36)
+        assert memory_file.read_text(encoding="ascii").startswith(str(64 * MIB))
+        assert pids_file.read_text(encoding="ascii").startswith("36")
+        memory_file.unlink()
+        assert not cgroup.widen(memory_bytes=64 * MIB, pids=36)
+
+    @pytest.mark.parametrize("version", ["v1", "v2"])
+    def test_what_is_held_now_is_told_as_it_is(self, version, request):
+        """Above no baseline: the caller compares two moments."""
+        cgroup = request.getfixturevalue(version)[0]
+        cgroup.mark_warm()
+        assert cgroup.held() == cgroups.Held(memory_bytes=10_000_000, processes=3)
+
+    def test_a_second_mark_makes_every_counter_begin_anew(self, v1):
+        """CPU time, refusals and kills of the job before are not the next one's."""
+        cgroup, memory, cpu, pids = v1
+        cgroup.mark_warm()
+        lay_out(memory, {"memory.oom_control": "oom_kill 3\n", "memory.usage_in_bytes": "11000000\n"})
+        lay_out(cpu, {"cpuacct.usage": "8000000\n"})
+        lay_out(pids, {"pids.events": "max 7\n"})
+        cgroup.mark_warm()
+        assert cgroup.counters() == Counters(cpu_ns=0, memory_peak_bytes=0, oom_kills=0, pids_refused=0)
+
+    def test_on_v2_an_older_peak_is_not_taken_for_the_next_jobs(self, v2):
+        """The mark never starts anew there: until it is exceeded, what is used now is the least that is known."""
+        cgroup, folder = v2
+        cgroup.mark_warm()
+        lay_out(folder, {"memory.peak": "50000000\n"})
+        assert cgroup.counters().memory_peak_bytes == 40_000_000
+        cgroup.mark_warm()
+        lay_out(folder, {"memory.current": "10500000\n"})
+        assert cgroup.counters().memory_peak_bytes == 500_000
+        lay_out(folder, {"memory.peak": "60000000\n"})
+        assert cgroup.counters().memory_peak_bytes == 50_000_000

@@ -6,14 +6,14 @@ import asyncio
 import base64
 import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from making import ok_payload, result_frame, stream_frame
-from pools import PROFILE_DIGEST, RUNTIME, TelemetryNotes, fake_behind, fake_pool, settle
+from pools import PROFILE_DIGEST, RUNTIME, TelemetryNotes, fake_behind, fake_pool, reuse_settings, settle
 
 from orchestrator.backends.base import Counters
-from orchestrator.backends.fake import FakeBackend, FakeContainer
+from orchestrator.backends.fake import FakeBackend, FakeContainer, echo
 from orchestrator.domain.errors import ContainerGone, EngineRefused, EngineUnavailable, PoolClosed
 from orchestrator.domain.job import JobSpec, Mode
 from orchestrator.domain.limits import MIB, Limits
@@ -451,3 +451,96 @@ async def test_a_closed_pool_is_told_to_the_caller():
         await house.pool.close()
         with pytest.raises(PoolClosed):
             await house.run()
+
+
+# -- containers kept for one tenant ----------------------------------------------------------------------
+
+
+def job_of(tenant: str | None, **fields) -> Job:
+    """A job that may run in a container its tenant has used."""
+    return replace(make_job(**fields), tenant=tenant, reuse=True)
+
+
+async def test_a_tenants_second_job_runs_in_the_same_container_and_says_so():
+    """The receipt tells a used container from a never-used one; both are narrowed to their job."""
+    limits = Limits(memory_bytes=9 * MIB)
+    async with open_house(reuse=reuse_settings()) as house:
+        first = await house.run(job_of("ada"))
+        await settle()
+        second = await house.run(job_of("ada", limits=limits))
+        assert first.container is not None
+        assert second.container is not None
+        assert first.container.id == second.container.id
+        assert (first.container.reused, second.container.reused) == (False, True)
+        assert house.backend.containers[first.container.id].narrowed_to == [Limits(), limits]
+
+
+@pytest.mark.parametrize(
+    ("frame", "is_kept"),
+    [
+        ({"how": "returned", "payload": ok_payload(1)}, True),
+        ({"how": "returned", "payload": '{"status":"error","error":{"name":"E","message":"no"}}'}, True),
+        (
+            {
+                "how": "returned",
+                "payload": '{"status":"invalid_output","error":{"name":"set","message":"no"}}',
+            },
+            True,
+        ),
+        ({"how": "signalled", "signal": 9}, False),
+        ({"how": "exited", "exit_code": 0}, False),
+        ({"how": "memory_limit", "observed": 1}, False),
+        ({"how": "output_limit", "observed": 1}, False),
+        ({"how": "returned", "payload": ok_payload(1), "disk_used": 2**40}, False),
+        ({"how": "no such thing"}, False),
+    ],
+)
+async def test_only_a_job_that_ended_by_itself_has_its_container_looked_at(frame, is_kept):
+    """A limit, a kill, a broken protocol: its container is retired without an inspection."""
+    async with open_house(answering(result_frame("the-job", **frame)), reuse=reuse_settings()) as house:
+        result = await house.run(job_of("ada"))
+        await settle()
+        assert result.container is not None
+        assert (result.container.id in house.backend.containers) is is_kept
+
+
+@pytest.mark.parametrize("readings", [Counters(oom_kills=1), Counters(pids_refused=1)])
+async def test_a_job_that_met_a_limit_of_the_kernel_is_its_containers_last(readings):
+    """Also where it went on and ended well."""
+    async with open_house(reuse=reuse_settings()) as house:
+        (container,) = house.backend.containers.values()
+        container.readings = readings
+        result = await house.run(job_of("ada"))
+        await settle()
+        assert result.outcome is Outcome.SUCCEEDED
+        assert container.id not in house.backend.containers
+
+
+async def test_a_deadline_is_its_containers_last():
+    """It was killed."""
+    async with open_house(silent(), reuse=reuse_settings()) as house:
+        result = await house.run(job_of("ada"))
+        await settle()
+        assert result.outcome is Outcome.WALL_TIME_LIMIT
+        assert result.container is not None
+        assert result.container.id not in house.backend.containers
+
+
+async def test_a_job_that_lost_a_kept_container_runs_again_on_a_never_used_one():
+    """Whatever was wrong with the old one."""
+    async with open_house(reuse=reuse_settings()) as house:
+        first = await house.run(job_of("ada"))
+        await settle()
+        assert first.container is not None
+        kept = house.backend.containers[first.container.id]
+        house.backend.answer = lambda _job: []
+        task = asyncio.create_task(house.run(job_of("ada")))
+        await settle()
+        assert len(kept.jobs) == 2
+        house.backend.answer = echo
+        await house.backend.remove(kept.id)
+        second = await task
+        assert (second.outcome, second.attempts) == (Outcome.SUCCEEDED, 2)
+        assert second.container is not None
+        assert second.container.id != kept.id
+        assert not second.container.reused
