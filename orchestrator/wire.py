@@ -96,6 +96,8 @@ def containers_to_wire(containers: Iterable[ContainerView]) -> list[dict[str, An
             "state": each.state,
             "age_seconds": round(each.age_seconds, 3),
             "generation": each.generation,
+            "tenant": each.tenant,
+            "jobs_served": each.jobs_served,
         }
         for each in containers
     ]

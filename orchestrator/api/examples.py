@@ -84,7 +84,15 @@ POOL: dict[str, Any] = {
     "states": {"python": {"warm": 4, "leased": 1}},
     "targets": {"python": {"target": 4, "why": "the minimum"}},
     "containers": [
-        {"id": "9f2c51d07b3e", "runtime": "python", "state": "warm", "age_seconds": 12.5, "generation": 1}
+        {
+            "id": "9f2c51d07b3e",
+            "runtime": "python",
+            "state": "warm",
+            "age_seconds": 12.5,
+            "generation": 1,
+            "tenant": None,
+            "jobs_served": 0,
+        }
     ],
     "waiting": {"python": 0},
     "leases_warm": 120,
@@ -93,6 +101,7 @@ POOL: dict[str, Any] = {
     "failures_in_a_row": 0,
     "last_failure": None,
     "retired_by_reason": {"served": 122},
+    "leaks_by_kind": {},
     "queue_depth": {"interactive": 0, "normal": 0, "batch": 0},
     "running": 1,
 }

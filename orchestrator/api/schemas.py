@@ -373,6 +373,9 @@ class PooledContainerOut(_Out):
     age_seconds: float
     generation: int
     """Goes up when the runtime's image or profile changes."""
+    tenant: str | None
+    """Whom it is kept for; null where it serves one job only."""
+    jobs_served: int
 
 
 class PoolOut(_Out):
@@ -388,6 +391,8 @@ class PoolOut(_Out):
     failures_in_a_row: int
     last_failure: str | None
     retired_by_reason: dict[str, int]
+    leaks_by_kind: dict[str, int]
+    """Signs of leaks in containers that were to be kept for their tenant."""
     queue_depth: dict[Priority, int]
     running: int
 

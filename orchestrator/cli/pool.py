@@ -53,7 +53,7 @@ def _page(seen: dict[str, Any]) -> Group:
 
 
 def _runtimes(seen: dict[str, Any]) -> Table:
-    states = ("warm", "leased", "provisioning", "retiring")
+    states = ("warm", "kept", "leased", "provisioning", "retiring")
     table = Table("runtime", "target", *states, "waiting", "why so many", box=None)
     for runtime, plan in seen["targets"].items():
         counts = Counter(seen["states"].get(runtime, {}))
@@ -65,12 +65,16 @@ def _runtimes(seen: dict[str, Any]) -> Table:
 
 
 def _containers(containers: list[dict[str, Any]]) -> Table:
-    table = Table("container", "runtime", "state", "age", "generation", box=None)
+    table = Table("container", "runtime", "state", "age", "generation", "kept for", "jobs", box=None)
     for each in containers[:MOST_SHOWN]:
         age = f"{each['age_seconds']:.1f} s"
-        table.add_row(each["id"] or "-", each["runtime"], each["state"], age, str(each["generation"]))
+        kept_for = Text(each["tenant"] or "-")
+        table.add_row(
+            each["id"] or "-", each["runtime"], each["state"], age, str(each["generation"]), kept_for,
+            str(each["jobs_served"]),
+        )  # fmt: skip
     if len(containers) > MOST_SHOWN:
-        table.add_row(f"and {len(containers) - MOST_SHOWN} more", "", "", "", "")
+        table.add_row(f"and {len(containers) - MOST_SHOWN} more", "", "", "", "", "", "")
     return table
 
 
