@@ -7,7 +7,7 @@ set -eu
 root=$1
 shift
 
-# Which Debian packages the files are from, and at which version.
+# Which packages the files are from, and at which version: Debian's by bare name, others as ECOSYSTEM/NAME.
 mkdir -p "$root/usr/share/sandbox-orch" "$root/etc"
 {
     (cd "$root" && find . -type f) | sed 's/^\.//' | xargs -r dpkg-query --search 2>/dev/null |

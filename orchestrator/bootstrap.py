@@ -6,8 +6,10 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
+from functools import partial
 from itertools import count
+
+import psutil
 
 from orchestrator.backends.base import LiveContainer
 from orchestrator.backends.cgroups import ParentBounds
@@ -17,14 +19,15 @@ from orchestrator.backends.launch import DockerBackend
 from orchestrator.backends.seccomp import SeccompProfile, load_profile
 from orchestrator.config import Settings, load_settings
 from orchestrator.domain.container import ContainerSpec
-from orchestrator.domain.errors import ConfigurationError, ImageMissing, UnknownRuntime
+from orchestrator.domain.errors import BackendError, ConfigurationError, ImageMissing, UnknownRuntime
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.runtime import Runtime
 from orchestrator.guard.policy import Policy, load_preset, parse_policy
 from orchestrator.policies.checkup import HostNeeds
 from orchestrator.policies.hardening import HardeningSettings, hardened_spec
+from orchestrator.pool.health import HealthSettings, keep_healthy
 from orchestrator.pool.pool import PoolSettings, ShelfSettings, open_pool
-from orchestrator.pool.reaper import LABEL_INSTANCE, LABEL_OWNER, Owner, reap_the_dead
+from orchestrator.pool.reaper import LABEL_INSTANCE, LABEL_OWNER, Owner, reap_strays, reap_the_dead
 from orchestrator.scheduler.run import JobRunner
 from orchestrator.service import Orchestrator, ServiceSettings
 from orchestrator.telemetry import Telemetry
@@ -80,21 +83,36 @@ async def open_orchestrator(settings: Settings | None = None) -> AsyncIterator[O
         backend = DockerBackend(engine, name_prefix=f"sandbox-orch-{instance[:12]}", parent=parent)
         stack.push_async_callback(backend.close)
         await reap_the_dead(backend, owner, telemetry)
-        pool_settings = _pool_settings(settings, runtimes, labels, parent)
+        stack.push_async_callback(_reap_our_own, backend, labels, telemetry)
+        profiles = _Profiles()
+        pool_settings = _pool_settings(settings, runtimes, labels, parent, profiles)
         pool = await stack.enter_async_context(open_pool(backend, pool_settings, telemetry))
         checker = await stack.enter_async_context(open_checker(telemetry))
+        health = HealthSettings(
+            labels={LABEL_INSTANCE: instance},
+            round_every_seconds=settings.health_every_seconds,
+            answer_within_seconds=settings.health_answer_seconds,
+            warm_age_seconds=settings.warm_age_seconds,
+            fingerprints=partial(_fingerprints, engine, profiles, runtimes),
+        )
+        await stack.enter_async_context(keep_healthy(pool, backend, health, telemetry))
         runner = JobRunner(
             pool=pool,
             telemetry=telemetry,
-            profile_digests={
-                name: _profile(runtime.seccomp_profile).digest for name, runtime in runtimes.items()
-            },
             cpus=settings.cpus_per_container,
         )
         service = ServiceSettings(
             default_limits=default_limits(settings), queue_seconds=settings.queue_seconds, policy=policy
         )
         yield Orchestrator(service, runtimes, pool, runner, checker)
+
+
+async def _reap_our_own(backend: DockerBackend, labels: dict[str, str], telemetry: Telemetry) -> None:
+    """After the pool has closed nothing of this instance is known any more: whatever is left is a stray."""
+    try:
+        await reap_strays(backend, labels, lambda _: False, telemetry)
+    except BackendError as error:
+        telemetry.watch_failed("strays", error)
 
 
 async def probe_runner(engine: Engine, settings: Settings, runtime: Runtime) -> str:
@@ -212,6 +230,7 @@ def _pool_settings(
     runtimes: dict[str, Runtime],
     labels: dict[str, str],
     parent: ParentBounds | None = None,
+    profiles: _Profiles | None = None,
 ) -> PoolSettings:
     hardening = HardeningSettings(
         init_uid=settings.uid_first,
@@ -225,14 +244,36 @@ def _pool_settings(
         shelves={
             name: ShelfSettings(
                 target=settings.warm_target,
-                make_spec=_spec_maker(runtime, hardening, uids, labels),
+                most=_warm_maximum(settings),
+                container_bytes=runtime.interpreter_memory_bytes,
+                make_spec=_spec_maker(runtime, hardening, uids, labels, profiles or _Profiles()),
             )
             for name, runtime in runtimes.items()
         },
         maximum=settings.containers_maximum,
         creates_at_once=settings.creates_at_once,
         ready_within_seconds=settings.ready_within_seconds,
+        free_memory_bytes=lambda: psutil.virtual_memory().available - settings.host_free_bytes,
     )
+
+
+def _warm_maximum(settings: Settings) -> int:
+    if settings.warm_maximum is not None:
+        return settings.warm_maximum
+    return max(settings.warm_target, settings.containers_maximum // 2 // len(settings.runtimes))
+
+
+async def _fingerprints(engine: Engine, profiles: _Profiles, runtimes: dict[str, Runtime]) -> dict[str, str]:
+    """What containers of each runtime are made of at this moment; from here on also their profiles."""
+    found = {}
+    for name, runtime in runtimes.items():
+        image = await engine.image_inspect(runtime.image)
+        if image is None:
+            raise ImageMissing(
+                f"the image {runtime.image} has gone; `sandbox-orch images build {name}` makes it"
+            )
+        found[name] = f"{image['Id']} {profiles.read_again(runtime.seccomp_profile).digest}"
+    return found
 
 
 def _cgroup_parent_for_engine(parent: ParentBounds | None) -> str | None:
@@ -241,10 +282,20 @@ def _cgroup_parent_for_engine(parent: ParentBounds | None) -> str | None:
     return f"/{parent.name}"
 
 
-@cache
-def _profile(name: str) -> SeccompProfile:
-    """Read once: the containers and the receipts of one process speak of the same text."""
-    return load_profile(name)
+class _Profiles:
+    """The seccomp profiles in use: read once, and again only when somebody looks for changes."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, SeccompProfile] = {}
+
+    def current(self, name: str) -> SeccompProfile:
+        """The profile as it was when it was last looked at. Raises ConfigurationError."""
+        return self._read.get(name) or self.read_again(name)
+
+    def read_again(self, name: str) -> SeccompProfile:
+        """The profile as it is now; one that has become unusable raises ConfigurationError and changes nothing."""
+        self._read[name] = profile = load_profile(name)
+        return profile
 
 
 def _uids(settings: Settings) -> Callable[[], int]:
@@ -257,9 +308,13 @@ def _uids(settings: Settings) -> Callable[[], int]:
 
 
 def _spec_maker(
-    runtime: Runtime, hardening: HardeningSettings, uids: Callable[[], int], labels: dict[str, str]
+    runtime: Runtime,
+    hardening: HardeningSettings,
+    uids: Callable[[], int],
+    labels: dict[str, str],
+    profiles: _Profiles,
 ) -> Callable[[Limits | None], ContainerSpec]:
-    seccomp_json = _profile(runtime.seccomp_profile).json_text
+    profiles.current(runtime.seccomp_profile)  # a missing one is told at the start
 
     def make_spec(limits: Limits | None) -> ContainerSpec:
         return hardened_spec(
@@ -267,7 +322,7 @@ def _spec_maker(
             hardening,
             job_uid=uids(),
             limits=limits or runtime.ceiling,
-            seccomp_json=seccomp_json,
+            seccomp_json=profiles.current(runtime.seccomp_profile).json_text,
             labels={**labels, "org.sandbox-orch.runtime": runtime.name},
         )
 

@@ -32,7 +32,17 @@ class Settings(BaseSettings):
     """Where the runtimes' folders are; None takes those that come with the package."""
 
     warm_target: int = Field(default=4, ge=0, le=1000)
-    """Warm containers per runtime. Too low: jobs wait for a start (0.2 s); too high: idle memory."""
+    """Least number of warm containers per runtime. Too low: jobs wait for a start (0.2 s); too high: idle memory."""
+    warm_maximum: int | None = Field(default=None, ge=0, le=1000)
+    """Up to how many stand warm per runtime while demand is high. None: half of `containers_maximum`, shared out."""
+    warm_age_seconds: float = Field(default=3600, ge=10, le=604_800)
+    """A warm container is replaced at this age, less up to a fifth by chance. Too low: the host makes and makes."""
+    health_every_seconds: float = Field(default=10, ge=0.1, le=3600)
+    """How often idle containers are pinged. Too high: a silent one meets a job first."""
+    health_answer_seconds: float = Field(default=2, gt=0, le=60)
+    """How long a ping may take. Too low: a busy host throws good containers away."""
+    host_free_bytes: int = Field(default=512 * MIB, ge=0)
+    """What stays free of the host's memory when more containers are made warm for demand."""
     containers_maximum: int = Field(default=32, ge=1, le=10_000)
     """Containers in any state. Too high: the host runs out of memory when all are busy."""
     creates_at_once: int = Field(default=2, ge=1, le=64)
@@ -95,6 +105,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"warm_target {self.warm_target} for {len(self.runtimes)} runtimes needs containers_maximum"
                 f" of at least {idle}, it is {self.containers_maximum}"
+            )
+        if self.warm_maximum is not None and self.warm_maximum < self.warm_target:
+            raise ValueError(
+                f"warm_maximum {self.warm_maximum} is below warm_target {self.warm_target}, the least number"
             )
         return self
 

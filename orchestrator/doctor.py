@@ -109,7 +109,7 @@ async def _container(engine: Engine, settings: Settings, runtime: Runtime) -> tu
 
 async def _jobs(settings: Settings, facts: HostFacts, progress: Progress) -> AsyncIterator[CheckLine]:
     # The probes try what must not work: no validator in front of them.
-    few = {"warm_target": 1, "containers_maximum": 2 * len(settings.runtimes)}
+    few = {"warm_target": 1, "warm_maximum": 1, "containers_maximum": 2 * len(settings.runtimes)}
     small = settings.model_copy(update={**few, "policy": "open", "policy_file": None})
     async with open_orchestrator(small) as orchestrator:
         for runtime in orchestrator.runtimes.values():

@@ -29,6 +29,14 @@ class Telemetry:
         """A container could not be removed; it is tried again."""
         _log.error("remove failed container=%s: %s", container_id[:12], error)
 
+    def watch_failed(self, watch: str, error: Exception) -> None:
+        """One of the pool's watches could not see; it tries again."""
+        _log.warning("watch failed watch=%s: %s", watch, error)
+
+    def renewed(self, runtime: str) -> None:
+        """A runtime's image or profile has changed: its idle containers are replaced."""
+        _log.info("generation renewed runtime=%s", runtime)
+
     def reaped(self, container_id: str, instance: str) -> None:
         """A container of a dead instance was removed."""
         _log.info("reaped container=%s instance=%s", container_id[:12], instance)

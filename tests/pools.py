@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from collections.abc import Mapping
 
@@ -17,6 +18,8 @@ from orchestrator.telemetry import Telemetry
 
 FOR_EVER = float("inf")
 RUNTIME = "python"
+PROFILE = "{}"
+PROFILE_DIGEST = f"sha256:{hashlib.sha256(PROFILE.encode()).hexdigest()}"
 
 
 class TelemetryNotes(Telemetry):
@@ -36,6 +39,10 @@ class TelemetryNotes(Telemetry):
         self.events.append(("remove_failed", (container_id, error)))
         super().remove_failed(container_id, error)
 
+    def watch_failed(self, watch, error):
+        self.events.append(("watch_failed", (watch, error)))
+        super().watch_failed(watch, error)
+
     def reaped(self, container_id, instance):
         self.events.append(("reaped", (container_id, instance)))
         super().reaped(container_id, instance)
@@ -53,19 +60,32 @@ def spec_maker(runtime: str):
     """Recipes whose memory tells what limits they were made for."""
 
     def make(limits: Limits | None) -> ContainerSpec:
-        return make_spec(runtime=runtime, memory_bytes=(limits.memory_bytes if limits else 64 * MIB))
+        return make_spec(
+            runtime=runtime, seccomp_json=PROFILE, memory_bytes=(limits.memory_bytes if limits else 64 * MIB)
+        )
 
     return make
 
 
-def pool_settings(targets: Mapping[str, int], *, maximum: int = 8, creates_at_once: int = 4) -> PoolSettings:
+def pool_settings(
+    targets: Mapping[str, int],
+    *,
+    maximum: int = 8,
+    creates_at_once: int = 4,
+    most: int | None = None,
+    free_memory_bytes: int = 2**40,
+) -> PoolSettings:
     return PoolSettings(
         shelves={
-            name: ShelfSettings(target=target, make_spec=spec_maker(name)) for name, target in targets.items()
+            name: ShelfSettings(
+                target=target, most=most, container_bytes=64 * MIB, make_spec=spec_maker(name)
+            )
+            for name, target in targets.items()
         },
         maximum=maximum,
         creates_at_once=creates_at_once,
         ready_within_seconds=30.0,
+        free_memory_bytes=lambda: free_memory_bytes,
     )
 
 

@@ -7,13 +7,14 @@ stream and over descriptors that are already open, never through the engine's AP
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.domain.container import ContainerSpec
 from orchestrator.domain.limits import Limits
 
-__all__ = ("Backend", "Counters", "EngineInfo", "Exit", "LiveContainer", "OwnedContainer")
+__all__ = ("Backend", "ContainerEvent", "Counters", "EngineInfo", "Exit", "LiveContainer", "OwnedContainer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,14 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerEvent:
+    """Something that the engine says befell a container: `die`, `oom` or `destroy`."""
+
+    container_id: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnedContainer:
     """A container on the engine that carries our labels."""
 
@@ -75,6 +84,11 @@ class LiveContainer(Protocol):
     @property
     def image_digest(self) -> str:
         """Which image it was really made of."""
+        ...
+
+    @property
+    def profile_digest(self) -> str:
+        """Which seccomp profile holds it; empty for the engine's own."""
         ...
 
     @property
@@ -101,6 +115,10 @@ class LiveContainer(Protocol):
     @property
     def has_ended(self) -> bool:
         """Whether the runner's stream has ended or been spoiled; such a container can serve no job."""
+        ...
+
+    async def ping(self, *, within_seconds: float) -> bool:
+        """Whether the runner answers in time. A lease may begin meanwhile: its frames are not disturbed."""
         ...
 
     async def counters(self) -> Counters:
@@ -143,6 +161,13 @@ class Backend(Protocol):
 
     async def owned(self, labels: dict[str, str]) -> tuple[OwnedContainer, ...]:
         """All containers, running or not, that carry all of `labels`. An empty value matches any."""
+        ...
+
+    def events(self, labels: dict[str, str]) -> AsyncGenerator[ContainerEvent, None]:
+        """What befalls containers with all of `labels`, as it happens, without an end.
+
+        Raises EngineUnavailable where the engine can no longer tell; closing the iterator lets go of it.
+        """
         ...
 
     async def remove(self, container_id: str) -> None:

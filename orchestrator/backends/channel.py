@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from secrets import token_hex
 
 from orchestrator.backends.docker import ExecStream
-from orchestrator.backends.frames import FrameDecoder
+from orchestrator.backends.frames import FrameDecoder, encode_frame
 from orchestrator.backends.streams import StreamDemultiplexer, StreamName
 from orchestrator.domain.errors import ProtocolError
 from orchestrator.domain.limits import KIB, MIB
@@ -37,6 +38,7 @@ class RunnerChannel(asyncio.Protocol):
         self._reader: asyncio.Future[None] | None = None
         self._ended = False
         self._deaf = False
+        self._pings: dict[str, asyncio.Future[None]] = {}
         self.diagnostics = b""
         """The last of what the runner wrote on its own stderr: for the operator, never for a tenant."""
 
@@ -78,6 +80,18 @@ class RunnerChannel(asyncio.Protocol):
         self._unread = 0 if len(self._frames) == 1 else self._unread
         return self._frames.popleft()
 
+    async def ping(self) -> None:
+        """Send a ping and wait for its pong. Raises ProtocolError where the stream ends before.
+
+        A pong that comes after the caller has given up is taken in silence: it is nobody's frame.
+        """
+        nonce = token_hex(8)
+        waiter = self._pings[nonce] = asyncio.get_running_loop().create_future()
+        if self.has_ended:
+            raise ProtocolError("the stream has ended", step="ping")
+        self.send(encode_frame({"type": "ping", "nonce": nonce}))
+        await waiter
+
     def stop_listening(self) -> None:
         """From now on read and discard: whatever still comes belongs to nobody."""
         self._deaf = True
@@ -116,11 +130,20 @@ class RunnerChannel(asyncio.Protocol):
         self._unread += len(chunk)
         if self._unread > MAX_UNREAD:
             raise ProtocolError(f"more than {MAX_UNREAD} bytes came unread", step="receive")
-        self._frames += self._decoder.feed(chunk)
+        self._frames += [frame for frame in self._decoder.feed(chunk) if not self._is_expected_pong(frame)]
+
+    def _is_expected_pong(self, frame: dict[str, object]) -> bool:
+        waiter = self._pings.pop(str(frame.get("nonce")), None) if frame["type"] == "pong" else None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        return waiter is not None
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end is the end
         """The stream is over."""
         self._ended = True
+        for waiter in self._pings.values():
+            if not waiter.done():
+                waiter.set_exception(ProtocolError("the stream has ended", step="ping"))
         self._wake()
 
     def _wake(self) -> None:

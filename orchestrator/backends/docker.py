@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ import requests
 import urllib3
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from orchestrator.backends.base import EngineInfo, OwnedContainer
+from orchestrator.backends.base import ContainerEvent, EngineInfo, OwnedContainer
 from orchestrator.domain.errors import (
     BackendError,
     ContainerGone,
@@ -38,6 +39,7 @@ __all__ = ("Engine", "EngineSettings", "ExecStream")
 _T = TypeVar("_T")
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
+MAX_UNHEARD_EVENTS = 10_000
 MAX_ERROR_TEXT = 500
 """The engine's messages can be tens of kilobytes (SECURITY-NOTES, M15)."""
 
@@ -183,6 +185,29 @@ class Engine:
             for row in found
         )
 
+    async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[ContainerEvent, None]:
+        """`die`, `oom` and `destroy` of containers with all of `labels`, as they happen, without an end.
+
+        Raises EngineUnavailable when the engine stops telling. It has a thread and a connection of its own.
+        """
+        told: asyncio.Queue[ContainerEvent | BackendError] = asyncio.Queue(MAX_UNHEARD_EVENTS)
+        wanted = [f"{key}={value}" if value else key for key, value in labels.items()]
+        filters = {"type": ["container"], "event": ["die", "oom", "destroy"], "label": wanted}
+        listen = partial(self._client.events, decode=True, filters=filters)
+        stream = await self._call("events", "", listen, discard=_close)
+        loop = asyncio.get_running_loop()
+        threading.Thread(
+            target=_pass_on, args=(stream, partial(_tell, loop, told)), name="engine events", daemon=True
+        ).start()
+        try:
+            while True:
+                said = await told.get()
+                if isinstance(said, BackendError):
+                    raise said
+                yield said
+        finally:
+            _close(stream)
+
     # -- images -----------------------------------------------------------------------------------
 
     async def image_inspect(self, reference: str) -> dict[str, Any] | None:
@@ -302,6 +327,38 @@ class Engine:
                 if discard is not None:
                     discard(untaken)
             raise
+
+
+def _pass_on(stream: Iterable[dict[str, Any]], tell: Callable[[ContainerEvent | BackendError], None]) -> None:
+    """The life of the events thread: to the end of the stream, which is told as an error."""
+    try:
+        with _our_errors("events", ""):
+            for row in stream:
+                tell(ContainerEvent(container_id=str(row.get("id")), action=str(row.get("Action"))))
+    except BackendError as error:
+        tell(error)
+    except Exception as error:  # noqa: BLE001 - a stream closed under its reader raises whatever it was doing
+        tell(EngineUnavailable(repr(error), step="events"))
+    else:
+        tell(EngineUnavailable("the engine closed the stream of events", step="events"))
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop,
+    told: asyncio.Queue[ContainerEvent | BackendError],
+    said: ContainerEvent | BackendError,
+) -> None:
+    def put() -> None:
+        with suppress(asyncio.QueueFull):
+            told.put_nowait(said)
+
+    with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        loop.call_soon_threadsafe(put)
+
+
+def _close(stream: Any) -> None:
+    with suppress(Exception):
+        stream.close()
 
 
 def _retrying() -> Retrying:

@@ -9,11 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from orchestrator.backends.base import Counters, EngineInfo, Exit, LiveContainer, OwnedContainer
+from orchestrator.backends.base import (
+    ContainerEvent,
+    Counters,
+    EngineInfo,
+    Exit,
+    LiveContainer,
+    OwnedContainer,
+)
 from orchestrator.domain.container import ContainerSpec
 from orchestrator.domain.errors import BackendError, ContainerGone, EngineUnavailable
 from orchestrator.domain.limits import Limits
@@ -43,6 +50,7 @@ class FakeBackend:
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     launched: list[ContainerSpec] = field(default_factory=list)
     most_at_once: int = 0
+    listeners: list[asyncio.Queue[ContainerEvent | BackendError]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._ids = count(1)
@@ -90,6 +98,27 @@ class FakeBackend:
         if (container := self.containers.pop(container_id, None)) is not None:
             container.die()
 
+    async def events(
+        self,
+        labels: dict[str, str],  # noqa: ARG002 - one test, one owner
+    ) -> AsyncGenerator[ContainerEvent, None]:
+        """What `die` and `remove` bring about, from the moment the first event is asked for."""
+        heard: asyncio.Queue[ContainerEvent | BackendError] = asyncio.Queue()
+        self.listeners.append(heard)
+        try:
+            while True:
+                event = await heard.get()
+                if isinstance(event, BackendError):
+                    raise event
+                yield event
+        finally:
+            self.listeners.remove(heard)
+
+    def tell(self, event: ContainerEvent | BackendError) -> None:
+        """Let every listener hear an event, or the end of events."""
+        for heard in self.listeners:
+            heard.put_nowait(event)
+
     async def close(self) -> None:
         """Nothing to let go of."""
 
@@ -100,6 +129,7 @@ class FakeContainer:
     def __init__(self, container_id: str, backend: FakeBackend, spec: ContainerSpec) -> None:
         self.id = container_id
         self.image_digest = "sha256:fake"
+        self.profile_digest = spec.profile_digest
         self.runner_version = "0"
         self.spec = spec
         self.jobs: list[dict[str, object]] = []
@@ -107,6 +137,8 @@ class FakeContainer:
         self.readings = Counters()
         self.exit_code = 137
         self.is_dead = False
+        self.is_silent = False
+        """Where set, it answers no ping."""
         self._backend = backend
         self._frames: deque[dict[str, object] | None] = deque()
         self._arrived = asyncio.Event()
@@ -142,6 +174,12 @@ class FakeContainer:
         """Whether the stream has ended."""
         return self.is_dead or (bool(self._frames) and self._frames[-1] is None)
 
+    async def ping(self, *, within_seconds: float) -> bool:
+        """Answered at once, unless it is dead or scripted to be silent."""
+        if self.is_silent:
+            await asyncio.sleep(within_seconds)
+        return not (self.is_silent or self.is_dead)
+
     async def counters(self) -> Counters:
         """What the test set."""
         return self.readings
@@ -163,6 +201,8 @@ class FakeContainer:
 
     def die(self) -> None:
         """End as a killed container does."""
+        if not self.is_dead:
+            self._backend.tell(ContainerEvent(container_id=self.id, action="die"))
         self.is_dead = True
         self._push(None)
 

@@ -1,7 +1,8 @@
 """Backends floor: judges the root file system of an image from its exported tar. It knows no engine.
 
 What it looks for is what tenant code could use after it broke out of its interpreter: a shell, a compiler,
-a file that makes it another user, a path that it may write.
+a file that makes it another user, a path that it may write; a secret; a file known to be bad; a library that
+nothing needs. What is in the files is `image_contents.py`'s to say.
 """
 
 from __future__ import annotations
@@ -14,6 +15,17 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from orchestrator.backends.image_contents import (
+    MAX_PACKAGES_BYTES,
+    PACKAGES_PATH,
+    ImageFile,
+    ImagePackage,
+    KnownBad,
+    Linkage,
+    examine,
+    link_findings,
+    read_packages,
+)
 from orchestrator.domain.errors import ImageBuildFailed
 
 __all__ = ("FileSystemAudit", "audit_file_system", "findings_of")
@@ -47,10 +59,17 @@ class FileSystemAudit:
     file_count: int
     content_bytes: int
     findings: tuple[str, ...]
+    files: tuple[ImageFile, ...] = ()
+    """Every regular file with its digest, by path."""
+    packages: tuple[ImagePackage, ...] = ()
 
 
-async def audit_file_system(chunks: AsyncIterator[bytes]) -> FileSystemAudit:
+async def audit_file_system(
+    chunks: AsyncIterator[bytes], known_bad: KnownBad | None = None
+) -> FileSystemAudit:
     """Judge the tar that `chunks` make up, on disk rather than in memory, member by member.
+
+    `known_bad` None means the list that comes with this package.
 
     Raises ImageBuildFailed where it is no tar, or larger than any image of ours could be.
     """
@@ -62,31 +81,79 @@ async def audit_file_system(chunks: AsyncIterator[bytes]) -> FileSystemAudit:
                 raise ImageBuildFailed(f"the image is larger than {MAX_EXPORT_BYTES} bytes", step="verify")
             spool.write(chunk)
         spool.seek(0)
-        return await asyncio.to_thread(_audit_tar, spool)
+        return await asyncio.to_thread(_audit_tar, spool, known_bad or KnownBad.load())
 
 
-def _audit_tar(spool: IO[bytes]) -> FileSystemAudit:
-    files = content_bytes = 0
-    findings: list[str] = []
+def _audit_tar(spool: IO[bytes], known_bad: KnownBad) -> FileSystemAudit:
+    walk = _Walk(known_bad)
     try:
         with tarfile.open(fileobj=spool, mode="r:") as archive:
             for position, member in enumerate(archive):
                 if position >= MAX_MEMBERS:
-                    findings.append(f"more than {MAX_MEMBERS} files; the rest was not looked at")
+                    walk.findings.append(f"more than {MAX_MEMBERS} files; the rest was not looked at")
                     break
-                files += not member.isdir()
-                content_bytes += member.size
-                findings.extend(findings_of(member))
+                walk.visit(archive, member)
     except tarfile.TarError as error:
         raise ImageBuildFailed(f"its exported file system cannot be read: {error}", step="verify") from None
-    return FileSystemAudit(
-        file_count=files, content_bytes=content_bytes, findings=tuple(findings[:MAX_FINDINGS])
-    )
+    return walk.audit()
+
+
+class _Walk:
+    """What was seen so far on the way through one tar."""
+
+    def __init__(self, known_bad: KnownBad) -> None:
+        self._known_bad = known_bad
+        self._count = self._content_bytes = 0
+        self._files: list[ImageFile] = []
+        self._linkages: list[Linkage] = []
+        self._links: dict[str, str] = {}
+        self._packages: tuple[ImagePackage, ...] = ()
+        self.findings: list[str] = []
+
+    def visit(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """One more member."""
+        path = _path_of(member)
+        self._count += not member.isdir()
+        self._content_bytes += member.size
+        self.findings.extend(findings_of(member))
+        if member.issym() or member.islnk():
+            self._links[path] = member.linkname
+        elif member.isfile():
+            self._look_into(archive, member, path)
+
+    def _look_into(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+        stream = archive.extractfile(member)
+        assert stream is not None  # noqa: S101 - a regular file has content
+        with stream:
+            file, linkage, findings = examine(path, stream, self._known_bad)
+            if path == PACKAGES_PATH:
+                stream.seek(0)
+                text = stream.read(MAX_PACKAGES_BYTES).decode("utf-8", "replace")
+                self._packages = tuple(read_packages(text))
+        self._files.append(file)
+        self._linkages += [linkage] if linkage else []
+        self.findings.extend(findings)
+
+    def audit(self) -> FileSystemAudit:
+        """The verdict on the whole."""
+        self.findings.extend(link_findings(self._linkages, self._links))
+        self.findings.extend(self._known_bad.findings_of_packages(self._packages))
+        return FileSystemAudit(
+            file_count=self._count,
+            content_bytes=self._content_bytes,
+            findings=tuple(self.findings[:MAX_FINDINGS]),
+            files=tuple(sorted(self._files, key=lambda file: file.path)),
+            packages=self._packages,
+        )
+
+
+def _path_of(member: tarfile.TarInfo) -> str:
+    return member.name.removeprefix("./").rstrip("/")
 
 
 def findings_of(member: tarfile.TarInfo) -> Iterator[str]:
     """What is wrong with one path of an image, one sentence each."""
-    path = member.name.removeprefix("./").rstrip("/")
+    path = _path_of(member)
     shown = f"/{path}"
     if member.mode & _ANY_SET_ID:
         yield f"{shown}: runs as another user or group (mode {member.mode:04o})"

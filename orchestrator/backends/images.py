@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.backends import debian_base
-from orchestrator.backends.image_audit import audit_file_system
+from orchestrator.backends.image_audit import FileSystemAudit, audit_file_system
+from orchestrator.backends.image_bill import bill_of_materials
+from orchestrator.backends.image_contents import KnownBad
 from orchestrator.backends.image_context import BuildEnvironment, Recipe
 from orchestrator.backends.runtime_files import images_folder, load_runtimes, seccomp_folder
 from orchestrator.domain.errors import BackendError, ImageMissing
@@ -29,6 +31,7 @@ __all__ = (
     "ImageEngine",
     "ImageReport",
     "ImageState",
+    "KnownBad",
     "Progress",
     "images_folder",
     "load_runtimes",
@@ -169,19 +172,18 @@ class ImageBuilder:
         return (await self.state(runtime)).is_current
 
     async def verify(
-        self, runtime: Runtime, *, probe: Callable[[], Awaitable[str]] | None = None
+        self,
+        runtime: Runtime,
+        *,
+        probe: Callable[[], Awaitable[str]] | None = None,
+        known_bad: KnownBad | None = None,
     ) -> ImageReport:
         """Look through the whole file system of an image, and start its runner where `probe` can.
 
-        Raises ImageMissing where there is no image; everything else that is wrong is a finding.
+        `known_bad` None means the list that comes with this package. Raises ImageMissing where there is no
+        image; everything else that is wrong is a finding.
         """
-        state = await self.state(runtime)
-        if not state.digest:
-            raise ImageMissing(
-                f"{runtime.image} is not there; `sandbox-orch images build {runtime.name}` makes it",
-                step="verify",
-            )
-        audit = await audit_file_system(self._engine.image_export(state.digest))
+        state, audit = await self._audit(runtime, known_bad)
         findings = list(audit.findings)
         if not state.is_current:
             findings.append(f"built from other files than those now in {self._folder / runtime.name}")
@@ -192,6 +194,28 @@ class ImageBuilder:
             except BackendError as error:
                 findings.append(f"its runner did not become ready: {error}")
         return ImageReport(state=state, file_count=audit.file_count, findings=tuple(findings), ready=ready)
+
+    async def bill_of_materials(self, runtime: Runtime) -> str:
+        """Every package and file of an image, as CycloneDX JSON. Raises ImageMissing where there is none."""
+        state, audit = await self._audit(runtime, None)
+        return bill_of_materials(
+            image=state.image,
+            digest=state.digest,
+            created=state.created,
+            packages=audit.packages,
+            files=audit.files,
+        )
+
+    async def _audit(
+        self, runtime: Runtime, known_bad: KnownBad | None
+    ) -> tuple[ImageState, FileSystemAudit]:
+        state = await self.state(runtime)
+        if not state.digest:
+            raise ImageMissing(
+                f"{runtime.image} is not there; `sandbox-orch images build {runtime.name}` makes it",
+                step="verify",
+            )
+        return state, await audit_file_system(self._engine.image_export(state.digest), known_bad)
 
     async def ensure_base(self, progress: Progress, *, anew: bool = False) -> None:
         """Have the Debian image that all others are built on; `anew` fetches today's packages for it.

@@ -7,12 +7,20 @@ Owns the order of steps (create, start, exec, hear `ready`) and their undoing. T
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from orchestrator.backends.base import Counters, EngineInfo, Exit, LiveContainer, OwnedContainer
+from orchestrator.backends.base import (
+    ContainerEvent,
+    Counters,
+    EngineInfo,
+    Exit,
+    LiveContainer,
+    OwnedContainer,
+)
 from orchestrator.backends.cgroups import Cgroup, ParentBounds, find_cgroup, remove_empty_parent
 from orchestrator.backends.channel import RunnerChannel
 from orchestrator.backends.docker import Engine
@@ -56,6 +64,10 @@ class DockerBackend:
     async def owned(self, labels: dict[str, str]) -> tuple[OwnedContainer, ...]:
         """All containers that carry all of `labels`."""
         return await self._engine.containers(labels)
+
+    def events(self, labels: dict[str, str]) -> AsyncGenerator[ContainerEvent, None]:
+        """What the engine says befalls containers with all of `labels`."""
+        return self._engine.events(labels)
 
     async def remove(self, container_id: str) -> None:
         """Kill and remove a container by id."""
@@ -123,6 +135,7 @@ class DockerContainer:
 
     id: str
     image_digest: str
+    profile_digest: str
     runner_version: str
     runner_facts: dict[str, str]
     """What the runner read of itself before any tenant code: file name to text."""
@@ -157,6 +170,7 @@ class DockerContainer:
         return cls(
             id=container_id,
             image_digest=str(facts["Image"]),
+            profile_digest=spec.profile_digest,
             runner_version=str(ready.get("version")),
             runner_facts=_texts(ready.get("facts")),
             _engine=engine,
@@ -199,6 +213,15 @@ class DockerContainer:
     def has_ended(self) -> bool:
         """Whether the stream has ended or been spoiled."""
         return self._channel.has_ended
+
+    async def ping(self, *, within_seconds: float) -> bool:
+        """Whether the runner answers in time."""
+        try:
+            async with asyncio.timeout(within_seconds):
+                await self._channel.ping()
+        except (TimeoutError, ProtocolError):
+            return False
+        return True
 
     async def counters(self) -> Counters:
         """The kernel's counters, by the host's files, else by the engine."""

@@ -1,4 +1,4 @@
-"""CLI floor: `sandbox-orch images build|list|verify`. It shows what the image builder does.
+"""CLI floor: `sandbox-orch images build|list|verify|sbom`. It shows what the image builder does.
 
 Results go to stdout, what is going on to stderr.
 """
@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import click
 
@@ -21,6 +22,7 @@ from orchestrator.backends.images import (
     ImageBuilder,
     ImageReport,
     ImageState,
+    KnownBad,
     Progress,
     images_folder,
     load_runtimes,
@@ -40,7 +42,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print the resul
 
 @click.group()
 def images() -> None:
-    """Build, list and verify the images of the runtimes."""
+    """Build, list, verify and itemise the images of the runtimes."""
 
 
 @images.command()
@@ -75,12 +77,33 @@ def list_images(settings: Settings, *, as_json: bool) -> None:
 
 
 @images.command()
+@click.argument("name", metavar="RUNTIME")
+@click.option(
+    "--output", "-o", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="Write it there."
+)
+@click.pass_obj
+def sbom(settings: Settings, name: str, output: IO[str]) -> None:
+    """Print the software bill of materials of an image: CycloneDX 1.6 as JSON, every package and file."""
+    (runtime,) = _chosen(settings, (name,))
+    output.write(asyncio.run(_bill(settings, runtime)) + "\n")
+
+
+@images.command()
 @_names
+@click.option(
+    "--known-bad", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Digests that no file may have, as `sha256sum` writes them; on top of those that are known here.",
+)  # fmt: skip
 @_as_json
 @click.pass_obj
-def verify(settings: Settings, names: tuple[str, ...], *, as_json: bool) -> None:
-    """Look through images for a shell, a compiler, a setuid file or anything that jobs may write to."""
-    reports = asyncio.run(_verify(settings, _chosen(settings, names)))
+def verify(settings: Settings, names: tuple[str, ...], known_bad: Path | None, *, as_json: bool) -> None:
+    """Look through images for what has no place there.
+
+    A shell, a compiler, a package manager, a setuid file, anything that jobs may write to, a secret, a file
+    or package known to be bad, a library that nothing links to. Exit code 1 where anything was found.
+    """
+    known = KnownBad.load(known_bad)
+    reports = asyncio.run(_verify(settings, _chosen(settings, names), known))
     if as_json:
         _print_json(asdict(report) for report in reports)
     else:
@@ -121,11 +144,18 @@ async def _states(settings: Settings, runtimes: Iterable[Runtime]) -> list[Image
         return [await builder.state(runtime) for runtime in runtimes]
 
 
-async def _verify(settings: Settings, runtimes: Iterable[Runtime]) -> list[ImageReport]:
+async def _bill(settings: Settings, runtime: Runtime) -> str:
+    async with _open_builder(settings) as builder:
+        return await builder.bill_of_materials(runtime)
+
+
+async def _verify(settings: Settings, runtimes: Iterable[Runtime], known: KnownBad) -> list[ImageReport]:
     async with open_engine(settings) as engine:
         builder = ImageBuilder.for_this_host(engine, settings.images_folder)
         return [
-            await builder.verify(runtime, probe=partial(probe_runner, engine, settings, runtime))
+            await builder.verify(
+                runtime, probe=partial(probe_runner, engine, settings, runtime), known_bad=known
+            )
             for runtime in runtimes
         ]
 

@@ -90,7 +90,7 @@ def run(settings: Settings, /, **options: object) -> None:
 
 async def _run_once(settings: Settings, spec: JobSpec) -> JobResult:
     # One job needs one container: nothing is kept warm behind it.
-    alone = settings.model_copy(update={"runtimes": (spec.runtime,), "warm_target": 0})
+    alone = settings.model_copy(update={"runtimes": (spec.runtime,), "warm_target": 0, "warm_maximum": 0})
     async with open_orchestrator(alone) as orchestrator:
         return await orchestrator.execute(spec)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -64,6 +65,13 @@ class ContainerSpec:
     container_runtime: str | None = None
     cgroup_parent: str | None = None
     apparmor: str | None = None
+
+    @property
+    def profile_digest(self) -> str:
+        """`sha256:…` of the seccomp profile, for the receipts of the jobs it held; empty for the engine's own."""
+        if self.seccomp_json is None:
+            return ""
+        return f"sha256:{hashlib.sha256(self.seccomp_json.encode()).hexdigest()}"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,6 +11,11 @@ memory. Where the house is full and someone waits for a runtime while another ru
 one idle container of the best stocked runtime is given up for it. What is being removed already counts as
 given up for somebody, so that one waiter does not empty a shelf.
 
+A shelf that has more than its target, because demand has faded, gives up one idle container at a time.
+
+Containers of an older generation (their image or profile has changed since) do not count as warm. One of them is
+given up for each new one that stands beside it, or at once where they leave no room to make one.
+
 After a failure nothing is made until the back-off is over; it doubles with each failure in a row, up to a
 cap, with full jitter so that several instances do not knock at a recovering engine together.
 """
@@ -35,6 +40,10 @@ class ShelfSnapshot:
     warm: int
     provisioning: int
     waiting: int
+    stale: int = 0
+    """Idle containers of an older generation, not among `warm`."""
+    may_shrink: bool = False
+    """Whether the target follows demand, so that more than it is too much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,11 @@ class SupplyPlan:
 
     create: tuple[str, ...] = ()
     give_up: tuple[str, ...] = ()
+    """To make room for those who wait for another runtime."""
+    surplus: tuple[str, ...] = ()
+    """More than the target."""
+    renew: tuple[str, ...] = ()
+    """To give up one of the older generation of."""
 
 
 def plan_supply(snapshot: SupplySnapshot) -> SupplyPlan:
@@ -65,7 +79,24 @@ def plan_supply(snapshot: SupplySnapshot) -> SupplyPlan:
     room = snapshot.maximum - snapshot.total
     wanted = _wanted(snapshot.shelves)
     create = tuple(wanted[: max(0, min(free_hands, room))])
-    return SupplyPlan(create=create, give_up=_give_up(snapshot, room))
+    return SupplyPlan(
+        create=create,
+        give_up=_give_up(snapshot, room),
+        surplus=tuple(shelf.runtime for shelf in snapshot.shelves if _has_surplus(shelf)),
+        renew=tuple(shelf.runtime for shelf in snapshot.shelves if _must_renew(shelf, room, snapshot)),
+    )
+
+
+def _has_surplus(shelf: ShelfSnapshot) -> bool:
+    return shelf.may_shrink and not shelf.waiting and shelf.warm > shelf.target
+
+
+def _must_renew(shelf: ShelfSnapshot, room: int, snapshot: SupplySnapshot) -> bool:
+    if not shelf.stale:
+        return False
+    is_replaced = shelf.warm + shelf.stale > shelf.target
+    is_in_the_way = room <= 0 and not snapshot.retiring and not shelf.provisioning
+    return is_replaced or is_in_the_way
 
 
 def _wanted(shelves: tuple[ShelfSnapshot, ...]) -> list[str]:

@@ -34,6 +34,11 @@ class Lease:
         """The image that the container was really made of."""
         return self._container.image_digest
 
+    @property
+    def profile_digest(self) -> str:
+        """The seccomp profile that holds it."""
+        return self._container.profile_digest
+
     def inject(self, frame: bytes, limits: Limits) -> None:
         """Narrow the container to the job's limits and write the job's frame. Neither waits."""
         container = self._alive()

@@ -13,7 +13,7 @@ import random
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from orchestrator.backends.base import Backend, LiveContainer
@@ -21,6 +21,14 @@ from orchestrator.domain.container import ContainerRecord, ContainerSpec, Contai
 from orchestrator.domain.errors import BackendError, InternalError, OrchestratorError, PoolClosed, PoolTimeout
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.transitions import CONTAINER_TRANSITIONS, change_state
+from orchestrator.policies.demand import (
+    Demand,
+    TargetBounds,
+    TargetPlan,
+    note_arrival,
+    note_making,
+    plan_target,
+)
 from orchestrator.policies.supply import (
     ShelfSnapshot,
     SupplySnapshot,
@@ -31,8 +39,18 @@ from orchestrator.pool.lease import Lease
 from orchestrator.pool.waiters import Waiter, WaitingLine
 from orchestrator.telemetry import Telemetry
 
-__all__ = ("PoolSettings", "PoolStatistics", "ShelfSettings", "WarmPool", "open_pool")
+__all__ = (
+    "LABEL_NUMBER",
+    "ContainerView",
+    "PoolSettings",
+    "PoolStatistics",
+    "ShelfSettings",
+    "WarmPool",
+    "open_pool",
+)
 
+LABEL_NUMBER = "org.sandbox-orch.number"
+"""Which of the pool's containers one is: known before the engine has given it an id."""
 REMOVE_ATTEMPTS = 5
 REPLENISH_AFTER_SECONDS = 0.02
 """How long the making of a replacement waits for the job that took its predecessor, unless somebody waits in line.
@@ -47,8 +65,13 @@ class ShelfSettings:
     """How the containers of one runtime are made, and how many stand ready."""
 
     target: int
+    """The least number that stands ready."""
     make_spec: Callable[[Limits | None], ContainerSpec]
     """A new recipe, with a uid of its own; limits None means the class's own ceiling."""
+    most: int | None = None
+    """Up to how many stand ready while demand is high; None: never more than `target`."""
+    container_bytes: int = 0
+    """What one idle container may come to hold of the host's memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +82,8 @@ class PoolSettings:
     maximum: int
     creates_at_once: int
     ready_within_seconds: float
+    free_memory_bytes: Callable[[], int] | None = None
+    """What the host's memory has room for, beyond what must stay free; None: no matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +92,8 @@ class PoolStatistics:
 
     states: Mapping[str, Mapping[ContainerState, int]]
     """Runtime to state to containers in it."""
+    targets: Mapping[str, TargetPlan]
+    """How many are to stand ready, and why."""
     waiting: Mapping[str, int]
     leases_warm: int
     leases_cold: int
@@ -74,6 +101,20 @@ class PoolStatistics:
     failures_in_a_row: int
     last_failure: str | None
     retired_by_reason: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerView:
+    """One container as it can be seen from outside."""
+
+    id: str
+    runtime: str
+    state: ContainerState
+    age_seconds: float
+    generation: int
+    image_digest: str | None
+    """None while it is being made; so is the profile's."""
+    profile_digest: str | None
 
 
 @dataclass(slots=True, eq=False)
@@ -94,8 +135,21 @@ class _Shelf:
     """One runtime's warm containers, oldest first, and the line of those who wait for one."""
 
     settings: ShelfSettings
+    generation: int = 1
+    demand: Demand = field(default_factory=Demand)
+    plan: TargetPlan = field(default_factory=lambda: TargetPlan(target=0, why="not open yet"))
     warm: deque[_Container] = field(default_factory=deque)
     line: WaitingLine[_Container] = field(default_factory=WaitingLine)
+
+    def is_stale(self, container: _Container) -> bool:
+        """Whether its image or profile has changed since it was made."""
+        return container.record.generation != self.generation
+
+    def take_stale(self) -> _Container:
+        """Off the shelf: the oldest of an older generation."""
+        container = next(one for one in self.warm if self.is_stale(one))
+        self.warm.remove(container)
+        return container
 
 
 @dataclass(slots=True, eq=False)
@@ -118,7 +172,7 @@ async def open_pool(
     """A pool that fills its shelves in the background; on leaving, every container is gone.
 
     Leaving waits for leases still held. If the engine will not remove a container, that is tried
-    REMOVE_ATTEMPTS times and told to `telemetry`; the next start's reaper takes it then.
+    REMOVE_ATTEMPTS times and told to `telemetry`; `reap_strays` takes it then, or the next start's reaper.
     """
     pool = WarmPool(backend, settings, telemetry, randomness or random.Random())  # noqa: S311 - jitter
     running = asyncio.create_task(pool.run(), name="warm pool")
@@ -208,14 +262,16 @@ class WarmPool:
         if made_to_measure is not None:
             return await self._wait_for_bespoke(runtime, made_to_measure, deadline), False
         shelf = self._shelves[runtime]
+        shelf.demand = note_arrival(shelf.demand, _now())
         if (container := self._take_off(shelf)) is not None:
             return container, True
         return await self._wait_in_line(shelf, runtime, deadline), False
 
     def _take_off(self, shelf: _Shelf) -> _Container | None:
-        """The oldest warm container that is still alive."""
+        """The oldest warm container that is still alive, of the newest generation where there is one."""
         while shelf.warm:
-            container = shelf.warm.popleft()
+            container = next((one for one in shelf.warm if not shelf.is_stale(one)), shelf.warm[0])
+            shelf.warm.remove(container)
             if container.live is not None and not container.live.has_ended:
                 return container
             self._retire(container, "died while warm")
@@ -293,12 +349,30 @@ class WarmPool:
         if delay > 0:
             return delay
         self._fill_orders()
+        self._plan_targets()
         plan = plan_supply(self._snapshot())
         for runtime in plan.give_up:
             self._retire(self._shelves[runtime].warm.pop(), "made room")
+        for runtime in plan.surplus:
+            self._retire(self._shelves[runtime].warm.popleft(), "surplus")
+        for runtime in plan.renew:
+            self._retire(self._shelves[runtime].take_stale(), "older generation")
         for runtime in plan.create:
             self._create(runtime, limits=None, waiter=None)
-        return None
+        return min(
+            (shelf.plan.less_in_seconds for shelf in self._shelves.values() if shelf.plan.less_in_seconds),
+            default=None,
+        )
+
+    def _plan_targets(self) -> None:
+        free = self._settings.free_memory_bytes
+        for shelf in self._shelves.values():
+            least, most = shelf.settings.target, shelf.settings.most
+            allowed = None
+            if most is not None and most > least and free is not None:
+                allowed = len(shelf.warm) + max(0, free()) // max(1, shelf.settings.container_bytes)
+            bounds = TargetBounds(minimum=least, maximum=max(least, most or 0), memory_allows=allowed)
+            shelf.plan = plan_target(shelf.demand, bounds, _now())
 
     def _fill_orders(self) -> None:
         """Containers made to measure come first: somebody waits for each of them."""
@@ -330,8 +404,10 @@ class WarmPool:
             shelves=tuple(
                 ShelfSnapshot(
                     runtime=name,
-                    target=shelf.settings.target,
-                    warm=len(shelf.warm),
+                    target=shelf.plan.target,
+                    warm=len(shelf.warm) - sum(map(shelf.is_stale, shelf.warm)),
+                    stale=sum(map(shelf.is_stale, shelf.warm)),
+                    may_shrink=shelf.settings.most is not None,
                     provisioning=provisioning[name],
                     waiting=len(shelf.line),
                 )
@@ -345,8 +421,8 @@ class WarmPool:
 
     def _create(self, runtime: str, *, limits: Limits | None, waiter: Waiter[_Container] | None) -> None:
         self._made += 1
-        now = asyncio.get_running_loop().time()
-        record = ContainerRecord(id="", runtime=runtime, generation=1, created_at=now)
+        generation = self._shelves[runtime].generation
+        record = ContainerRecord(id="", runtime=runtime, generation=generation, created_at=_now())
         container = self._containers[self._made] = _Container(self._made, record, limits is not None)
         task = self._tasks.create_task(self._provision(container, limits, waiter))
         self._creating.add(task)
@@ -368,6 +444,7 @@ class WarmPool:
         record = container.record
         try:
             spec = self._shelves[record.runtime].settings.make_spec(limits)
+            spec = replace(spec, labels={**spec.labels, LABEL_NUMBER: str(container.number)})
             live = await self._backend.launch(spec, ready_within_seconds=self._settings.ready_within_seconds)
         except Exception as error:  # noqa: BLE001 - a bug in making one container must not end the pool
             self._drop_unmade(container)
@@ -375,7 +452,10 @@ class WarmPool:
             return
         container.live, record.id = live, live.id
         self._failures_in_a_row = 0
-        self._telemetry.container_warm(record.runtime, asyncio.get_running_loop().time() - record.created_at)
+        took = _now() - record.created_at
+        shelf = self._shelves[record.runtime]
+        shelf.demand = note_making(shelf.demand, took)
+        self._telemetry.container_warm(record.runtime, took)
         self._place(container, waiter)
 
     def _place(self, container: _Container, waiter: Waiter[_Container] | None) -> None:
@@ -421,6 +501,59 @@ class WarmPool:
                 await asyncio.sleep(plan_backoff_seconds(attempt + 1, self._random.random()))
         self._forget(container)
 
+    # -- health: what `health.py` asks for ------------------------------------------------------------
+
+    def idle(self) -> tuple[ContainerView, ...]:
+        """The containers that stand ready, oldest first."""
+        return tuple(self._view(one) for shelf in self._shelves.values() for one in shelf.warm)
+
+    def containers(self) -> tuple[ContainerView, ...]:
+        """All containers, in the order in which they were made."""
+        return tuple(map(self._view, self._containers.values()))
+
+    def _view(self, container: _Container) -> ContainerView:
+        record, live = container.record, container.live
+        return ContainerView(
+            id=record.id,
+            runtime=record.runtime,
+            state=record.state,
+            age_seconds=_now() - record.created_at,
+            generation=record.generation,
+            image_digest=live.image_digest if live else None,
+            profile_digest=live.profile_digest if live else None,
+        )
+
+    async def ping(self, container_id: str, *, within_seconds: float) -> bool:
+        """Whether the runner of an idle container answers in time. One that is idle no longer needs no answer."""
+        container = self._find_idle(container_id)
+        if container is None or container.live is None:
+            return True
+        return await container.live.ping(within_seconds=within_seconds)
+
+    def retire_idle(self, container_id: str, reason: str) -> bool:
+        """Retire a container that stands ready; False where it does so no longer."""
+        container = self._find_idle(container_id)
+        if container is None:
+            return False
+        self._shelves[container.record.runtime].warm.remove(container)
+        self._retire(container, reason)
+        return True
+
+    def renew(self, runtime: str) -> None:
+        """Begin a new generation: what stands ready is replaced, one by one, by containers made from now on."""
+        self._shelves[runtime].generation += 1
+        self._changed.set()
+
+    def has_number(self, number: str) -> bool:
+        """Whether the books have a container that carries this number as its label, whatever its state."""
+        return number.isdecimal() and int(number) in self._containers
+
+    def _find_idle(self, container_id: str) -> _Container | None:
+        found = (
+            one for shelf in self._shelves.values() for one in shelf.warm if one.record.id == container_id
+        )
+        return next(found, None)
+
     # -- closing ------------------------------------------------------------------------------------
 
     async def close(self) -> None:
@@ -452,6 +585,7 @@ class WarmPool:
             states[container.record.runtime][container.record.state] += 1
         return PoolStatistics(
             states=states,
+            targets={name: shelf.plan for name, shelf in self._shelves.items()},
             waiting={name: len(shelf.line) for name, shelf in self._shelves.items()},
             leases_warm=self._leases[True],
             leases_cold=self._leases[False],
@@ -470,3 +604,7 @@ class WarmPool:
                 why = f"; making one fails: {self._last_failure}" if self._failures_in_a_row else ""
                 raise PoolTimeout(f"the pool did not become warm in time{why}")
             await asyncio.sleep(0.01)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,10 @@ import psutil
 
 from orchestrator.backends.base import Backend, OwnedContainer
 from orchestrator.domain.errors import BackendError
+from orchestrator.pool.pool import LABEL_NUMBER
 from orchestrator.telemetry import Telemetry
 
-__all__ = ("LABEL_INSTANCE", "LABEL_OWNER", "Owner", "reap_the_dead")
+__all__ = ("LABEL_INSTANCE", "LABEL_OWNER", "Owner", "reap_strays", "reap_the_dead")
 
 LABEL_INSTANCE = "org.sandbox-orch.instance"
 LABEL_OWNER = "org.sandbox-orch.owner"
@@ -59,16 +61,36 @@ class Owner:
 
 async def reap_the_dead(backend: Backend, here: Owner, telemetry: Telemetry) -> int:
     """Remove the containers of dead instances; answers how many. Raises BackendError if it cannot list."""
+    orphans = [one for one in await backend.owned({LABEL_INSTANCE: ""}) if _is_orphan(one, here)]
+    return await _remove_all(backend, orphans, telemetry)
+
+
+async def reap_strays(
+    backend: Backend, labels: Mapping[str, str], is_known: Callable[[str], bool], telemetry: Telemetry
+) -> int:
+    """Remove containers of this instance that its pool has no book of; answers how many.
+
+    An engine that was silent while one was made or removed may carry the order out long after it was given up.
+    `labels` are those of this instance; `is_known` is asked with a container's number. Raises BackendError
+    if it cannot list.
+    """
+    strays = [
+        container
+        for container in await backend.owned(dict(labels))
+        if not is_known(container.labels.get(LABEL_NUMBER, ""))
+    ]
+    return await _remove_all(backend, strays, telemetry)
+
+
+async def _remove_all(backend: Backend, containers: Iterable[OwnedContainer], telemetry: Telemetry) -> int:
     reaped = 0
-    for container in await backend.owned({LABEL_INSTANCE: ""}):
-        if not _is_orphan(container, here):
-            continue
+    for container in containers:
         try:
             await backend.remove(container.id)
         except BackendError as error:
             telemetry.remove_failed(container.id, error)
             continue
-        telemetry.reaped(container.id, container.labels[LABEL_INSTANCE])
+        telemetry.reaped(container.id, container.labels.get(LABEL_INSTANCE, ""))
         reaped += 1
     return reaped
 

@@ -71,7 +71,6 @@ class JobRunner:
 
     pool: WarmPool
     telemetry: Telemetry
-    profile_digests: dict[str, str]
     """Runtime to the digest of its seccomp profile, for the receipt."""
     cpus: float
     """CPU quota of every container: how fast CPU time can be used."""
@@ -200,7 +199,7 @@ class JobRunner:
             container=ContainerReceipt(
                 id=lease.container_id,
                 image_digest=lease.image_digest,
-                profile_digest=self.profile_digests.get(job.spec.runtime, ""),
+                profile_digest=lease.profile_digest,
                 warm=lease.was_warm,
             ),
             attempts=attempt,

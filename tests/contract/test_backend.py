@@ -247,3 +247,38 @@ async def test_a_missing_image_is_told_as_such(house):
     with pytest.raises(ImageMissing, match="no-such-image"):
         await house.backend.launch(house.spec(image="sandbox-orch/no-such-image:0"), ready_within_seconds=5.0)
     assert await house.left() == []
+
+
+async def test_a_runner_that_lives_answers_a_ping(container):
+    """Again and again, and a dead one does not."""
+    assert [await container.ping(within_seconds=ANSWER_SECONDS) for _ in range(3)] == [True] * 3
+    await container.kill()
+    assert not await container.ping(within_seconds=ANSWER_SECONDS)
+
+
+async def test_a_ping_does_not_disturb_a_job(container):
+    """A job that comes while a ping is on its way sees its own frames only."""
+    ping = asyncio.create_task(container.ping(within_seconds=ANSWER_SECONDS))
+    await asyncio.sleep(0)
+    container.send(echo_job(41))
+    answer = await receive(container)
+    assert answer is not None
+    assert answer["type"] == "result"
+    assert await ping
+
+
+async def test_the_end_of_a_container_is_told(house, container):
+    """Whoever ended it: an event names it to those who listen."""
+    events = house.backend.events({LABEL: house.mark})
+    heard = asyncio.create_task(anext(events))
+    try:
+        for _ in range(100):
+            await asyncio.sleep(0.01)  # until the engine has heard that we listen
+        await house.backend.remove(container.id)
+        event = await asyncio.wait_for(heard, ANSWER_SECONDS)
+        assert event.container_id == container.id
+        assert event.action in ("die", "oom", "destroy")
+    finally:
+        heard.cancel()
+        await asyncio.gather(heard, return_exceptions=True)
+        await events.aclose()

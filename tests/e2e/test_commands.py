@@ -123,6 +123,21 @@ def test_a_missing_image_is_named_with_the_command_that_makes_it(tmp_path):
     assert "sandbox-orch images build python" in done.stderr
 
 
+def test_an_image_is_verified_against_an_operators_own_list(tmp_path):
+    """Its bill of materials names the digests; one of them on the list of bad ones is a finding, exit code 1."""
+    bill = json.loads(type_in("images", "sbom", "node").stdout)
+    (pause,) = (row for row in bill["components"] if row["name"] == "/pause")
+    listed = tmp_path / "bad.txt"
+    listed.write_text(f"{pause['hashes'][0]['content']}  an idle program\n")
+    done = type_in("images", "verify", "node", "--known-bad", str(listed))
+    assert done.returncode == 1
+    assert "/pause: known bad, an idle program in bad.txt" in done.stdout
+    listed.write_text("nonsense\n")
+    done = type_in("images", "verify", "node", "--known-bad", str(listed))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "bad.txt:1: is no line of sha256sum" in done.stderr
+
+
 def test_the_examples_are_right():
     """Three use cases in two languages, through the library, as ./quickstart runs them."""
     done = subprocess.run(

@@ -28,37 +28,124 @@ LAUNCH = ("setpriv", "--pdeathsig=TERM", "unshare", "--mount", "--net", "--propa
 
 # A system's containerd, where one runs, is of another mount namespace and would mix its containers with ours:
 # behind this mount it is not seen, and the engine starts its own.
-START = 'mkdir -p /run/containerd && mount -t tmpfs none /run/containerd && exec dockerd "$@"'
+START = """mkdir -p /run/containerd && mount -t tmpfs none /run/containerd &&
+if [ -n "$DISK_BYTES" ]; then mkdir -p "$DATA" && mount -t tmpfs -o "size=$DISK_BYTES" none "$DATA"; fi &&
+echo ready && exec sleep infinity"""
+
+
+class PrivateEngine:
+    """One engine, in namespaces that outlive it: it can be killed and started again, and finds what it had."""
+
+    def __init__(self, runtimes: Mapping[str, object], disk_bytes: int | None) -> None:
+        # Not pytest's own folder: paths of sockets have room for 107 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))
+        self._socket = self.folder / "docker.sock"
+        self.address = f"unix://{self._socket}"
+        config = self.folder / "daemon.json"
+        config.write_text(json.dumps({"runtimes": runtimes}))
+        options = {
+            "config-file": config, "data-root": self._data, "exec-root": self.folder / "exec",
+            "pidfile": self.folder / "pid", "host": self.address,
+            "bridge": "none", "iptables": "false", "ip-forward": "false", "ip-masq": "false",
+        }  # fmt: skip
+        self._argv = [f"--{name}={value}" for name, value in options.items()]
+        self._world = subprocess.Popen(
+            [*LAUNCH, "sh", "-c", START],
+            env={**os.environ, "DISK_BYTES": str(disk_bytes or ""), "DATA": str(self._data)},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        assert self._world.stdout is not None
+        self._world.stdout.readline()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def start(self) -> None:
+        """Start it; answers once it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["nsenter", f"--target={self._world.pid}", "--mount", "--net", "setpriv", "--pdeathsig=TERM",
+                 "dockerd", *self._argv],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        _await(self._socket, self._process, self.folder / "log")
+
+    def kill(self) -> None:
+        """SIGKILL, as if it had crashed: the socket refuses, the containers live on without it."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        # Its containerd dies with it, but not at once, and may stay unreaped for a while: the next start must not
+        # take the dead one for its own.
+        deadline = time.monotonic() + 5
+        while self._has_containerd() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        (self.folder / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
+
+    def _has_containerd(self) -> bool:
+        return any("--config" in one.info["cmdline"] for one in processes_of(self.folder))
+
+    def freeze(self) -> None:
+        """It takes connections and answers none."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def fill_disk(self) -> None:
+        """Leave nothing free where it keeps containers and images."""
+        filler = Path(f"/proc/{self._world.pid}/root{self._data}/filler")
+        with filler.open("wb") as stream:
+            try:
+                while True:
+                    stream.write(bytes(1024 * 1024))
+                    stream.flush()
+            except OSError:
+                pass
+
+    def free_disk(self) -> None:
+        """Undo `fill_disk`."""
+        Path(f"/proc/{self._world.pid}/root{self._data}/filler").unlink()
+
+    def stop(self) -> None:
+        """End it with all its containers; what is left of it is killed by pid."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        _kill_the_rest(self.folder)
+        self._world.kill()
+        self._world.wait()
+        assert self._world.stdout is not None
+        self._world.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
-def private_engine(runtimes: Mapping[str, object]) -> Iterator[str]:
-    """The address of a new engine that offers `runtimes` besides runc. Needs root.
+def private_engine(
+    runtimes: Mapping[str, object], *, disk_bytes: int | None = None
+) -> Iterator[PrivateEngine]:
+    """A new engine that offers `runtimes` besides runc, with a disk of its own where its size is said. Needs root.
 
     Raises AssertionError on leaving where anything of it is left.
     """
-    # Not pytest's own folder: paths of sockets have room for 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))
-    config, socket = folder / "daemon.json", folder / "docker.sock"
-    config.write_text(json.dumps({"runtimes": runtimes}))
-    options = {
-        "config-file": config, "data-root": folder / "data", "exec-root": folder / "exec", "pidfile": folder / "pid",
-        "host": f"unix://{socket}", "bridge": "none", "iptables": "false", "ip-forward": "false", "ip-masq": "false",
-    }  # fmt: skip
-    argv = [f"--{name}={value}" for name, value in options.items()]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*LAUNCH, "sh", "-c", START, "sh", *argv],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+    engine = PrivateEngine(runtimes, disk_bytes)
     try:
-        _await(socket, process, folder / "log")
-        yield f"unix://{socket}"
+        engine.start()
+        yield engine
     finally:
-        _stop(process, folder)
-    assert processes_of(folder) == []
-    assert mounts_under(folder) == []
-    assert not folder.exists()
+        engine.stop()
+    assert processes_of(engine.folder) == []
+    assert mounts_under(engine.folder) == []
+    assert not engine.folder.exists()
 
 
 def move_images(address: str, images: list[str]) -> None:
@@ -102,17 +189,10 @@ def _await(socket: Path, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the private engine did not start: {log.read_text()[-2000:]}")
 
 
-def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:
-    """The engine ends its containers, its containerd, and then itself; what is left of it is killed by pid."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _kill_the_rest(folder: Path) -> None:
     deadline = time.monotonic() + 10
     while (left := processes_of(folder)) and time.monotonic() < deadline:
         time.sleep(0.2)
     for one in left:
         one.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+    psutil.wait_procs(left, timeout=10)

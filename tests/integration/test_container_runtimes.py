@@ -73,9 +73,9 @@ def second_engine():
         name: {**spec, "path": shutil.which(name)} for name, spec in RUNTIMES.items() if shutil.which(name)
     }
     bridge = bridge_of_the_machine()
-    with private_engine(offered) as address:
-        move_images(address, IMAGES)
-        yield address
+    with private_engine(offered) as engine:
+        move_images(engine.address, IMAGES)
+        yield engine.address
     assert bridge_of_the_machine() == bridge
     assert list(Path("/sys/fs/cgroup").glob(f"**/{PARENT}")) == []
 
@@ -198,7 +198,8 @@ async def test_a_runtime_that_only_bears_gvisors_name_is_refused(settings):
     """Less is asked of gVisor's kernel, so a container must really have it."""
     if settings.container_runtime != "crun":
         pytest.skip("once is enough")
-    with private_engine({"runsc": {"path": shutil.which("crun")}}) as address:
+    with private_engine({"runsc": {"path": shutil.which("crun")}}) as engine:
+        address = engine.address
         move_images(address, IMAGES)
         with pytest.raises(HardeningFailed, match="host's kernel"):
             await require_host(

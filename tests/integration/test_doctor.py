@@ -226,7 +226,7 @@ async def test_a_weakened_profile_is_found_by_the_probes(monkeypatch):
     everything = SeccompProfile(
         json_text='{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[]}', digest="sha256:none"
     )
-    monkeypatch.setattr(bootstrap, "_profile", lambda _: everything)
+    monkeypatch.setattr(bootstrap, "load_profile", lambda _: everything)
     checkup = await examine()
     failed = {line.name: line.found for line in checkup.failed}
     assert {"launch (python)", "system-calls (python)"} & set(failed), failed

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from orchestrator.backends.docker import Engine, EngineSettings
 from orchestrator.backends.images import ImageBuilder, images_folder, load_runtimes
@@ -58,6 +62,23 @@ async def test_image_starts_as_nobody_with_pause_as_pid_1(builder, engine, name)
     assert facts["State"]["Running"]
     assert facts["Path"] == "/pause"
     assert facts["Config"]["User"] == "65534:65534"
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("python", "pkg:deb/debian/python3.13-minimal@"), ("node", "pkg:npm/isolated-vm@")],
+)
+async def test_image_has_a_bill_of_materials(builder, name, package):
+    """Valid CycloneDX that names the packages, Debian's C library among them, and every file of the image."""
+    runtime = RUNTIMES[name]
+    await builder.build(runtime, lambda _: None)
+    text = await builder.bill_of_materials(runtime)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    rows = json.loads(text)["components"]
+    packages = [row["purl"] for row in rows if row["type"] == "library"]
+    for wanted in (package, "pkg:deb/debian/libc6@"):
+        assert any(one.startswith(wanted) for one in packages), packages
+    assert "/pause" in {row["name"] for row in rows if row["type"] == "file"}
 
 
 async def test_base_image_is_there_once_images_are_built(builder, engine):

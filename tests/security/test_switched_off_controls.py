@@ -23,7 +23,7 @@ from orchestrator.attack.report import Report
 from orchestrator.backends import launch
 from orchestrator.backends.docker import Engine
 from orchestrator.bootstrap import open_engine, probe_runner, runtimes_on_offer
-from orchestrator.domain.errors import HardeningFailed
+from orchestrator.domain.errors import EngineRefused, HardeningFailed
 from orchestrator.domain.job import Mode
 
 pytestmark = pytest.mark.docker
@@ -65,11 +65,18 @@ def without_seccomp(config: Config) -> None:
     config["HostConfig"]["SecurityOpt"] = ["no-new-privileges:true", "seccomp=unconfined"]
 
 
+def with_new_privileges(config: Config) -> None:
+    options = config["HostConfig"]["SecurityOpt"]
+    config["HostConfig"]["SecurityOpt"] = [one for one in options if not one.startswith("no-new-privileges")]
+
+
 # What is switched off: how, what the engine's word shows, what the kernel's word shows (None: it has no word on it).
 SWITCHES: dict[str, tuple[Switch, str, str | None]] = {
     "read-only root": (host(ReadonlyRootfs=False), "ReadonlyRootfs", "root file system is not read-only"),
     "capabilities dropped": (host(CapDrop=[]), "CapDrop", "capabilities are left: CapBnd"),
     "seccomp": (without_seccomp, "SecurityOpt", "seccomp"),
+    # With the engine's own filter: ours does not even start without it, see below.
+    "no new privileges": (host(SecurityOpt=[]), "SecurityOpt", "no-new-privileges is not in force"),
     "no network": (networked, "NetworkMode", "network devices: "),
     "private ipc": (host(IpcMode="private"), "IpcMode", "/dev/shm is mounted writable"),
     "own processes": (host(PidMode="host"), "PidMode", None),
@@ -158,6 +165,13 @@ def test_the_engines_word_tells_of_a_control_that_is_off(control, switch_off):
     switch, says, _ = SWITCHES[control]
     switch_off(switch)
     with pytest.raises(HardeningFailed, match=says):
+        make_one_container()
+
+
+def test_our_filter_does_not_start_without_no_new_privileges(switch_off):
+    """Without that flag the filter comes before the rights are given up, and refuses to give them up."""
+    switch_off(with_new_privileges)
+    with pytest.raises(EngineRefused, match="operation not permitted"):
         make_one_container()
 
 

@@ -36,7 +36,7 @@ async def open_service(payload=None, *, policy=None, language="Python", jobs=Non
         open_checker(telemetry) as checker,
     ):
         await settle()
-        runner = JobRunner(pool=pool, telemetry=telemetry, profile_digests={}, cpus=1.0)
+        runner = JobRunner(pool=pool, telemetry=telemetry, cpus=1.0)
         settings = ServiceSettings(
             default_limits=Limits(), queue_seconds=30.0, policy=policy or load_preset("standard")
         )

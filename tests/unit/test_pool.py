@@ -136,6 +136,47 @@ class TestLending:
                 assert not fake_behind(lease).has_ended
 
 
+class TestDemand:
+    async def test_the_shelf_grows_with_a_crowd_and_shrinks_when_it_is_forgotten(self):
+        """Four jobs at once leave a larger shelf behind; an hour later it is what it was."""
+        async with fake_pool(FakeBackend(), most=6) as pool:
+            await settle()
+            crowd = [Holder(pool, RUNTIME) for _ in range(4)]
+            await settle()
+            for one in crowd:
+                await one.release()
+            await settle()
+            assert len(pool.idle()) == 5
+            assert "4 jobs" in pool.statistics().targets[RUNTIME].why
+            await asyncio.sleep(3600)
+            await settle()
+            assert len(pool.idle()) == 1
+            assert pool.statistics().retired_by_reason == {"served": 4, "surplus": 4}
+
+    async def test_the_hosts_memory_bounds_the_shelf(self):
+        """Demand asks for more than there is room for: the shelf takes what there is, and says so."""
+        async with fake_pool(FakeBackend(), most=6, free_memory_bytes=0) as pool:
+            await settle()
+            crowd = [Holder(pool, RUNTIME) for _ in range(4)]
+            await settle()
+            for one in crowd:
+                await one.release()
+            await settle()
+            assert "memory allows" in pool.statistics().targets[RUNTIME].why
+            assert len(pool.idle()) == 1
+
+    async def test_without_a_most_the_target_is_fixed(self):
+        """A crowd changes nothing where the operator wants a fixed shelf."""
+        async with fake_pool(FakeBackend()) as pool:
+            await settle()
+            crowd = [Holder(pool, RUNTIME) for _ in range(4)]
+            await settle()
+            for one in crowd:
+                await one.release()
+            await settle()
+            assert len(pool.idle()) == 1
+
+
 class TestWaiting:
     async def test_waiters_are_served_first_come_first_served(self):
         """Containers go to those who wait in the order in which they came."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 from making import ok_payload, result_frame, stream_frame
-from pools import RUNTIME, TelemetryNotes, fake_behind, fake_pool, settle
+from pools import PROFILE_DIGEST, RUNTIME, TelemetryNotes, fake_behind, fake_pool, settle
 
 from orchestrator.backends.base import Counters
 from orchestrator.backends.fake import FakeBackend, FakeContainer
@@ -67,9 +67,7 @@ async def open_house(backend: FakeBackend | None = None, *, cpus=1.0, **pool_opt
     backend, telemetry = backend or FakeBackend(), TelemetryNotes()
     async with fake_pool(backend, telemetry=telemetry, **pool_options) as pool:
         await settle()
-        runner = JobRunner(
-            pool=pool, telemetry=telemetry, profile_digests={RUNTIME: "sha256:profile"}, cpus=cpus
-        )
+        runner = JobRunner(pool=pool, telemetry=telemetry, cpus=cpus)
         yield House(backend, pool, runner, telemetry)
 
 
@@ -94,7 +92,7 @@ async def test_a_job_gives_its_output():
         assert result.container is not None
         assert result.container.warm
         assert result.container.image_digest == "sha256:fake"
-        assert result.container.profile_digest == "sha256:profile"
+        assert result.container.profile_digest == PROFILE_DIGEST
         assert result.attempts == 1
         await settle()
         assert result.container.id not in house.backend.containers, "a used container is retired"
