@@ -91,6 +91,7 @@ async def open_orchestrator(
         profiles = _Profiles()
         pool_settings = _pool_settings(settings, runtimes, labels, parent, profiles)
         pool = await stack.enter_async_context(open_pool(backend, pool_settings, telemetry))
+        checker = await stack.enter_async_context(open_checker(telemetry))
         health = HealthSettings(
             labels={LABEL_INSTANCE: instance},
             round_every_seconds=settings.health_every_seconds,
@@ -99,7 +100,6 @@ async def open_orchestrator(
             fingerprints=partial(_fingerprints, engine, profiles, runtimes),
         )
         await stack.enter_async_context(keep_healthy(pool, backend, health, telemetry))
-        checker = await stack.enter_async_context(open_checker(telemetry))
         runner = JobRunner(
             pool=pool,
             telemetry=telemetry,

@@ -170,3 +170,24 @@ def test_bench_prints_every_row():
     assert [report["runtime"] for report in reports] == ["node", "python"]
     for report in reports:
         assert 0 < report["round_trip"]["p50"] < report["docker_run"]["p50"]
+
+
+def test_bench_check_measures_both_languages_and_every_size():
+    """No engine is needed; a megabyte takes longer than two kilobytes."""
+    done = type_in("bench", "check", "--samples", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    reports = json.loads(done.stdout)
+    assert [report["language"] for report in reports] == ["JavaScript", "Python"]
+    for report in reports:
+        assert list(report["by_kib"]) == ["1", "4", "16", "64", "256", "1023"]
+        assert 0 < report["small"]["p50"] < report["by_kib"]["1023"]["p50"]
+
+
+def test_a_rejected_job_is_shown_with_its_place(tmp_path):
+    """`run` shows what `check` shows, and the exit code is that of a failed job."""
+    path = tmp_path / "bad.py"
+    path.write_text("import subprocess\n", encoding="utf-8")
+    done = type_in("run", str(path))
+    assert done.returncode == 1
+    assert f"{path}:1:8: error[py-process]" in done.stdout
+    assert "✗ rejected" in done.stdout
