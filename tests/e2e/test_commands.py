@@ -170,3 +170,13 @@ def test_bench_prints_every_row():
     assert [report["runtime"] for report in reports] == ["node", "python"]
     for report in reports:
         assert 0 < report["round_trip"]["p50"] < report["docker_run"]["p50"]
+
+
+def test_bench_counts_jobs_per_second(monkeypatch):
+    """Of both runtimes, under the policy that the environment names."""
+    monkeypatch.setenv("SANDBOX_ORCH_RECYCLE", "leak")
+    done = type_in("bench", "throughput", "--seconds", "1", "--callers", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert list(figures) == ["node", "python"]
+    assert all(figure > 0 for figure in figures.values())
