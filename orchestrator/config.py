@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     recycle_jobs: int = Field(default=100, ge=1, le=1_000_000)
     """After so many jobs of its tenant a container is retired. Too high: what no inspection sees adds up."""
     recycle_age_seconds: float = Field(default=600, gt=0, le=604_800)
-    """At this age a container serves its tenant no longer. Too low: as slow as `job`."""
+    """So long after its first job a container serves its tenant no longer. Too low: as slow as `job`."""
     recycle_idle_seconds: float = Field(default=30, gt=0, le=86_400)
     """A kept container is given up after so long without a job of its tenant. Too high: idle memory."""
     recycle_within_seconds: float = Field(default=5, gt=0, le=60)

@@ -137,6 +137,8 @@ class _Container:
     record: ContainerRecord
     made_to_measure: bool
     live: LiveContainer | None = None
+    bound_at: float = 0.0
+    """When its first job began."""
     kept_at: float = 0.0
     held_bytes: list[int] = field(default_factory=list)
     """What each inspection found it to hold, for the trend."""
@@ -150,6 +152,8 @@ class _Container:
         if self.record.jobs_served and (tenant is None or tenant != self.record.tenant):
             raise InternalError("a container was lent to somebody else than its tenant")
         self.enter(ContainerState.LEASED)
+        if not self.record.jobs_served:
+            self.bound_at = _now()
         self.record.tenant = tenant
         self.record.jobs_served += 1
 
@@ -399,7 +403,7 @@ class WarmPool:
             return "died while kept"
         if self._shelves[container.record.runtime].is_stale(container):
             return "older generation"
-        if reuse is None or _now() - container.record.created_at >= reuse.age_seconds:
+        if reuse is None or _now() - container.bound_at >= reuse.age_seconds:
             return "too old"
         return None
 

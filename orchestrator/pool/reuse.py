@@ -21,7 +21,7 @@ class ReuseSettings:
     jobs: int
     """After so many jobs it is retired, clean or not."""
     age_seconds: float
-    """At this age it is lent no more."""
+    """So long after its first job began it is lent no more."""
     idle_seconds: float
     """After so long without a job of its tenant it is given up."""
     renew_within_seconds: float
@@ -33,6 +33,7 @@ class Keepable(Protocol):
     """What the kept containers are to this file."""
 
     record: ContainerRecord
+    bound_at: float
     kept_at: float
 
 
@@ -91,8 +92,8 @@ class KeptContainers(Generic[_K]):
 
 
 def _expires_at(container: Keepable, settings: ReuseSettings) -> float:
-    return min(container.kept_at + settings.idle_seconds, container.record.created_at + settings.age_seconds)
+    return min(container.kept_at + settings.idle_seconds, container.bound_at + settings.age_seconds)
 
 
 def _is_too_old(container: Keepable, settings: ReuseSettings, now: float) -> bool:
-    return container.record.created_at + settings.age_seconds <= now
+    return container.bound_at + settings.age_seconds <= now

@@ -191,3 +191,13 @@ def test_a_rejected_job_is_shown_with_its_place(tmp_path):
     assert done.returncode == 1
     assert f"{path}:1:8: error[py-process]" in done.stdout
     assert "✗ rejected" in done.stdout
+
+
+def test_bench_counts_jobs_per_second(monkeypatch):
+    """Of both runtimes, under the policy that the environment names."""
+    monkeypatch.setenv("SANDBOX_ORCH_RECYCLE", "leak")
+    done = type_in("bench", "throughput", "--seconds", "1", "--callers", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert list(figures) == ["node", "python"]
+    assert all(figure > 0 for figure in figures.values())

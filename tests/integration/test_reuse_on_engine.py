@@ -186,7 +186,33 @@ async def test_what_an_isolate_left_running_ends_with_it(keeping, tenant):
     assert (second.output, second.stdout.text) == ("undefined", "")
 
 
-async def test_memory_that_grows_from_job_to_job_is_a_trend(tmp_path):
+@pytest.mark.parametrize(
+    ("after_the_answer", "is_kept"),
+    [
+        ("for (;;) {}", True),
+        ("for (;;) new Array(2 ** 31).indexOf(1);", False),
+    ],
+    ids=["a loop", "native code that nothing interrupts"],
+)
+async def test_code_that_goes_on_after_its_answer_is_ended_or_costs_its_container(
+    keeping, tenant, after_the_answer, is_kept
+):
+    """A reaction to the very promise that was the output: V8 ends it; where it cannot, the runner ends itself."""
+    code = (
+        "output = { then(resolve) { resolve('set'); let later = Promise.resolve();"
+        " for (let i = 0; i < 100; i++) later = later.then(() => null);"
+        f" later.then(() => {{ {after_the_answer} }}); }} }};"
+    )
+    refused = keeping.statistics().retired_by_reason.get("not renewed", 0)
+    first = await run(keeping, tenant, "node", code)
+    assert (first.outcome, first.output) == (Outcome.SUCCEEDED, "set")
+    assert kept_for(keeping, tenant) == ([first.container.id] if is_kept else [])
+    assert keeping.statistics().retired_by_reason.get("not renewed", 0) == refused + (not is_kept)
+    second = await run(keeping, tenant, "node", CLEAN["node"])
+    assert (second.output, second.container.reused) == (499500, is_kept)
+
+
+async def test_memory_that_grows_from_job_to_job_is_a_trend():
     """300 KiB left by each job, as the kernel counts them: the eleventh inspection says so, files aside."""
     settings = load_settings()
     rule = LeakSettings(window=settings.leak_window, slope_bytes=settings.leak_slope_bytes)

@@ -183,6 +183,7 @@ def test_an_images_folder_without_a_definition_is_named(sandbox_orch, code_file,
         ["run", "x.py", "--fast"],
         ["bench", "warm", "-n", "0"],
         ["bench", "warm", "-n", "x"],
+        ["bench", "throughput", "--callers", "0"],
     ],
 )
 def test_wrong_usage_is_clicks_own_message(sandbox_orch, arguments):
@@ -198,7 +199,14 @@ def test_wrong_usage_is_clicks_own_message(sandbox_orch, arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["run", "CODE"], ["bench", "warm"], ["images", "list"], ["images", "build"], ["images", "verify"]],
+    [
+        ["run", "CODE"],
+        ["bench", "warm"],
+        ["bench", "throughput"],
+        ["images", "list"],
+        ["images", "build"],
+        ["images", "verify"],
+    ],
     ids=" ".join,
 )
 def test_without_an_engine_every_command_says_so(sandbox_orch, code_file, arguments):

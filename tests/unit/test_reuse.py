@@ -347,6 +347,13 @@ class TestGivingUp:
             assert second not in backend.containers
             assert pool.statistics().retired_by_reason["too old"] == 2
 
+    async def test_its_age_counts_from_its_first_job(self):
+        """One that stood warm for long is as good as new."""
+        async with keeping_pool(FakeBackend(), age_seconds=60.0) as pool:
+            await settle()
+            await asyncio.sleep(1000)
+            assert await run_job(pool) == await run_job(pool)
+
     async def test_it_is_given_up_while_making_fails(self):
         """The back-off of the makers does not put off what is due."""
         backend = FakeBackend()

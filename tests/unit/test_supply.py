@@ -110,3 +110,39 @@ def test_the_pause_doubles_up_to_its_cap_with_full_jitter(failures, longest):
     assert plan_backoff_seconds(failures, 0.0) == BACKOFF_FIRST_SECONDS
     assert plan_backoff_seconds(failures, 0.5) == pytest.approx((BACKOFF_FIRST_SECONDS + longest) / 2)
     assert plan_backoff_seconds(failures, 0.999_999) <= longest <= BACKOFF_MOST_SECONDS
+
+
+class TestKept:
+    """Containers that wait for the next job of their own tenant."""
+
+    @staticmethod
+    def plan(*shelves, kept: int, retiring=0, maximum=3) -> SupplyPlan:
+        total = kept + retiring + sum(each.warm + each.provisioning for each in shelves)
+        return plan_supply(
+            SupplySnapshot(
+                shelves=shelves, total=total, retiring=retiring, maximum=maximum, creates_at_once=4, kept=kept
+            )
+        )
+
+    def test_one_is_given_up_where_somebody_waits_and_there_is_no_room(self):
+        """Before any never-used container is."""
+        made = self.plan(shelf("a", target=0, waiting=1), shelf("b", target=2, warm=2), kept=1)
+        assert made == SupplyPlan(give_up_kept=True)
+
+    def test_none_is_given_up_while_there_is_room(self):
+        """They cost nothing that somebody waits for."""
+        made = self.plan(shelf("a", target=0, waiting=1), kept=1)
+        assert made == SupplyPlan(create=("a",))
+
+    def test_none_is_given_up_for_an_empty_shelf(self):
+        """Only for somebody who waits."""
+        assert self.plan(shelf("a", target=2), kept=3) == SupplyPlan()
+
+    def test_one_waiter_does_not_cost_every_tenant_its_container(self):
+        """What is being removed already makes room."""
+        assert self.plan(shelf("a", target=0, waiting=1), kept=2, retiring=1) == SupplyPlan()
+
+    def test_without_any_never_used_ones_make_room_as_before(self):
+        """The best stocked shelf gives one up."""
+        made = self.plan(shelf("a", target=0, waiting=1), shelf("b", target=3, warm=3), kept=0)
+        assert made == SupplyPlan(give_up=("b",))
