@@ -97,6 +97,7 @@ POOL: dict[str, Any] = {
     "waiting": {"python": 0},
     "leases_warm": 120,
     "leases_cold": 2,
+    "leases_reused": 0,
     "created": 127,
     "failures_in_a_row": 0,
     "last_failure": None,

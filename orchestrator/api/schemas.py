@@ -387,6 +387,8 @@ class PoolOut(_Out):
     waiting: dict[str, int]
     leases_warm: int
     leases_cold: int
+    leases_reused: int
+    """Of containers that their tenant had used before."""
     created: int
     failures_in_a_row: int
     last_failure: str | None
