@@ -32,9 +32,8 @@ EXIT_GONE, EXIT_PROTOCOL, EXIT_NO_CHILD = 0, 70, 71
 _READ_BYTES = 64 * 1024  # the size of a pipe: one read takes all that is in it
 _MOST_OBSERVED = 2**53  # the child may declare any length; every JSON reader knows this much
 _TAIL_INTERVAL_SECONDS = 0.1
-_OWN_DESCRIPTORS = (
-    5  # stdin, stdout, stderr, both ends of the wake-up pipe: all that is open between two jobs
-)
+# stdin, stdout, stderr, both ends of the wake-up pipe: all that is open between two jobs
+_OWN_DESCRIPTORS = 5
 _FACTS = {"status": "status", "mountinfo": "mountinfo", "limits": "limits", "net_dev": "net/dev"}
 
 

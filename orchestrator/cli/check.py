@@ -32,14 +32,14 @@ __all__ = ("check",)
 def check(
     settings: Settings, file: str, runtime: str | None, policy: str | None, *, program: bool, as_json: bool
 ) -> None:
-    r"""Say what is wrong with FILE (or - for standard input) before it is ever run.
+    """Say what is wrong with FILE (or - for standard input) before it is ever run.
 
     Exit code 1 where it would be rejected; warnings alone are 0.
 
     \b
     sandbox-orch check total.js
     sandbox-orch check script.py --program --policy strict
-    """
+    """  # noqa: D301 - click wants the character itself
     chosen = runtime_of(file, runtime, runtimes_on_offer(settings))
     data = read_bytes("FILE", file, MAX_CODE_BYTES)
     mode = Mode.PROGRAM if program else Mode.FUNCTION

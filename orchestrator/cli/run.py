@@ -66,7 +66,7 @@ class _Options:
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result as one JSON object.")
 @click.pass_obj
 def run(settings: Settings, /, **options: object) -> None:
-    r"""Run FILE (or - for standard input) once, on a fresh container of this machine.
+    """Run FILE (or - for standard input) once, on a fresh container of this machine.
 
     The code finds its input in the variable `input` and leaves its answer in `output`, both JSON values.
 
@@ -74,7 +74,7 @@ def run(settings: Settings, /, **options: object) -> None:
     sandbox-orch run total.js --input '{"price": 2, "count": 21}'
     sandbox-orch run check.py --entrypoint validate --input record.json
     sandbox-orch run script.py --program --stdin data.csv --arg --fast --limit wall_time_ms=5000
-    """
+    """  # noqa: D301 - click wants the character itself
     chosen = _Options(**options)  # type: ignore[arg-type]  # click gives exactly these
     spec = _spec_of(chosen, settings)
     result = asyncio.run(_run_once(settings, spec))

@@ -67,12 +67,12 @@ class _Options:
 @remote_options
 @click.pass_obj
 def submit(settings: Settings, /, **options: object) -> None:
-    r"""Hand FILE (or - for standard input) to a running service, and wait for the result.
+    """Hand FILE (or - for standard input) to a running service, and wait for the result.
 
     \b
     sandbox-orch submit total.js --input '{"price": 2}'
     sandbox-orch submit report.py --detach --priority batch
-    """
+    """  # noqa: D301 - click wants the character itself
     chosen = _Options(**options)  # type: ignore[arg-type]  # click gives exactly these
     request = _request_of(chosen, settings)
     with remote_of(chosen.server, chosen.key_file).open() as client:
