@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from itertools import count
+from pathlib import Path
 
 import psutil
 
@@ -22,7 +23,7 @@ from orchestrator.domain.container import ContainerSpec
 from orchestrator.domain.errors import BackendError, ConfigurationError, ImageMissing, UnknownRuntime
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.runtime import Runtime
-from orchestrator.guard.policy import Policy, load_preset, parse_policy
+from orchestrator.guard.policy import PRESETS, Policy, load_preset, parse_policy
 from orchestrator.policies.checkup import HostNeeds
 from orchestrator.policies.hardening import HardeningSettings, hardened_spec
 from orchestrator.policies.leaks import LeakSettings
@@ -38,6 +39,7 @@ from orchestrator.validation.checker import Checker, open_checker
 __all__ = (
     "default_limits",
     "host_needs",
+    "load_policies",
     "load_policy",
     "open_checks",
     "open_engine",
@@ -74,7 +76,7 @@ async def open_orchestrator(
     """
     settings = settings or load_settings()
     runtimes = runtimes_on_offer(settings)
-    policy = load_policy(settings)
+    policy, policies = load_policy(settings), load_policies(settings)
     telemetry = telemetry or Telemetry()
     instance = uuid.uuid4().hex
     owner = Owner.this_process()
@@ -109,6 +111,7 @@ async def open_orchestrator(
             default_limits=default_limits(settings),
             queue_seconds=settings.queue_seconds,
             policy=policy,
+            policies=policies,
             reuse=settings.recycle == "leak",
         )
         yield Orchestrator(service, runtimes, pool, runner, checker)
@@ -176,11 +179,30 @@ def load_policy(settings: Settings) -> Policy:
     """What code may do on this deployment. Raises ConfigurationError naming the file and the key."""
     if settings.policy_file is None:
         return load_preset(settings.policy)
+    return _read_policy("policy_file", settings.policy_file, settings.policy)
+
+
+def load_policies(settings: Settings) -> dict[str, Policy]:
+    """What tenants may be given by name: the presets, and the operator's own. Raises ConfigurationError."""
+    named = {name: load_preset(name) for name in PRESETS}
+    folder = settings.policies_folder
+    if folder is None:
+        return named
+    if not folder.is_dir():
+        raise ConfigurationError(f"policies_folder: {folder} is no folder")
+    for file in sorted(folder.glob("*.toml")):
+        if file.stem in named:
+            raise ConfigurationError(f"policies_folder: {file}: {file.stem!r} is the name of a preset")
+        named[file.stem] = _read_policy("policies_folder", file, settings.policy)
+    return named
+
+
+def _read_policy(setting: str, file: Path, preset: str) -> Policy:
     try:
-        text = settings.policy_file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"policy_file: cannot read {settings.policy_file}: {error}") from None
-    return parse_policy(text, where=str(settings.policy_file), preset=settings.policy)
+        raise ConfigurationError(f"{setting}: cannot read {file}: {error}") from None
+    return parse_policy(text, where=str(file), preset=preset)
 
 
 @asynccontextmanager

@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """What code may do before it is run at all: the preset `strict`, `standard` or `open` (docs/validation.md)."""
     policy_file: Path | None = None
     """A TOML file on top of the preset: rules by id, allowed modules and globals. Wrong: refused at the start."""
+    policies_folder: Path | None = None
+    """Policies that tenants may be given by name, `gentle.toml` as `gentle`. A wrong one: refused at the start."""
     recycle: Literal["job", "leak"] = "job"
     """`job`: one job per container. `leak`: a named tenant's containers serve its next jobs, inspected in between."""
     recycle_jobs: int = Field(default=100, ge=1, le=1_000_000)

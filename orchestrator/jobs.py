@@ -39,7 +39,6 @@ from orchestrator.domain.limits import Limits, Usage
 from orchestrator.domain.outcome import JobError, JobResult, Outcome
 from orchestrator.domain.record import JobRecord
 from orchestrator.domain.tenant import Principal, Priority, Scope, Tenant
-from orchestrator.guard.policy import load_preset
 from orchestrator.monitoring import Monitor
 from orchestrator.policies.statistics import ExecutionMetrics
 from orchestrator.scheduler.dispatcher import Dispatcher, DispatcherSettings, open_dispatcher
@@ -362,7 +361,7 @@ class JobService:
     async def _validate(self, live: _Live) -> JobResult | None:
         """Make the job what it is to be run as; the result where it is not run at all. Raises InvalidJob."""
         ticket = live.ticket
-        policy = None if ticket.tenant.policy is None else load_preset(ticket.tenant.policy)
+        policy = self._orchestrator.policy_named(ticket.tenant.policy)
         checked = await self._orchestrator.validate(ticket.job, policy=policy)
         ticket.job, ticket.review = checked.job, checked.review
         return checked.rejection

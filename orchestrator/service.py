@@ -6,10 +6,10 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.config import Settings
-from orchestrator.domain.errors import InvalidJob, UnknownRuntime
+from orchestrator.domain.errors import ConfigurationError, InvalidJob, UnknownRuntime
 from orchestrator.domain.job import JobSpec
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import JobResult
@@ -32,6 +32,8 @@ class ServiceSettings:
     queue_seconds: float
     policy: Policy
     """For jobs whose caller names no other."""
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    """Those that tenants may be given by name."""
     reuse: bool = False
     """Whether a named tenant's containers may be kept for its next jobs."""
 
@@ -88,6 +90,15 @@ class Orchestrator:
     def accept(self, spec: JobSpec, *, tenant: str | None = None) -> Job:
         """A job ready to be run, its bounds checked. Raises RequestError (InvalidJob, UnknownRuntime)."""
         return self._accept(spec, tenant)
+
+    def policy_named(self, name: str | None) -> Policy:
+        """The policy called `name`, the deployment's for None. Raises ConfigurationError where there is none."""
+        if name is None:
+            return self._settings.policy
+        if name not in self._settings.policies:
+            known = ", ".join(self._settings.policies)
+            raise ConfigurationError(f"no policy {name[:64]!r} on this deployment; there are {known}")
+        return self._settings.policies[name]
 
     async def validate(self, job: Job, *, policy: Policy | None = None) -> Checked:
         """A job that `accept` gave, looked at: as it is to be run, or the result that it has without.

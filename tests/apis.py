@@ -73,7 +73,12 @@ async def open_house(
     ):
         runner = JobRunner(pool=pool, telemetry=monitor, cpus=1.0)
         runtime = make_runtime(ceiling=LIMITS, maximum=LIMITS)
-        settings = ServiceSettings(default_limits=LIMITS, queue_seconds=30, policy=load_preset("standard"))
+        settings = ServiceSettings(
+            default_limits=LIMITS,
+            queue_seconds=30,
+            policy=load_preset("standard"),
+            policies={"strict": load_preset("strict")},
+        )
         orchestrator = Orchestrator(settings, {RUNTIME: runtime}, pool, runner, checker)
         jobs = JobsSettings(
             dispatcher=DispatcherSettings(places=places, jobs_at_once=maximum, reserved_warm=reserved_warm),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.bootstrap import load_policies
 from orchestrator.cli.stores import with_store
 from orchestrator.config import Settings
-from orchestrator.domain.errors import InvalidTenant
+from orchestrator.domain.errors import ConfigurationError, InvalidTenant
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.tenant import Priority, Tenant
-from orchestrator.guard.policy import load_preset
 
 if TYPE_CHECKING:
     from orchestrator.store.store import Store
@@ -31,7 +31,11 @@ def tenants() -> None:
 
 @tenants.command("set")
 @click.argument("name")
-@click.option("--policy", metavar="PRESET", help="Preset of the validator's rules; '' for the deployment's.")
+@click.option(
+    "--policy",
+    metavar="NAME",
+    help="The validator's preset, or a file of policies_folder; '' for the default.",
+)
 @click.option("--runtimes", metavar="A,B", help="The runtimes it may use; '' for all.")
 @click.option(
     "--ceiling",
@@ -51,8 +55,18 @@ def tenants() -> None:
 def set_tenant(settings: Settings, /, name: str, **options: Any) -> None:
     """Make the tenant NAME, or change those settings of it that are named; the others stay."""
     changes = _changes_of(options)
+    _require_policy(settings, changes.get("policy"))
     changed = with_store(settings, lambda store: _set(store, name, changes))
     _show(changed)
+
+
+def _require_policy(settings: Settings, name: str | None) -> None:
+    """An unknown one is an error here, not at the tenant's first job."""
+    known = load_policies(settings)
+    if name is not None and name not in known:
+        raise ConfigurationError(
+            f"--policy: no policy {name[:64]!r} on this host; there are {', '.join(known)}"
+        )
 
 
 async def _set(store: Store, name: str, changes: dict[str, Any]) -> Tenant:
@@ -71,8 +85,6 @@ def _changes_of(options: dict[str, Any]) -> dict[str, Any]:
     changes = {name: value for name, value in options.items() if value not in (None, ())}
     if "policy" in changes:
         changes["policy"] = changes["policy"] or None
-        if changes["policy"] is not None:
-            load_preset(changes["policy"])  # an unknown one is an error here, not at the tenant's first job
     if "runtimes" in changes:
         names = tuple(each.strip() for each in changes["runtimes"].split(",") if each.strip())
         changes["runtimes"] = names or None

@@ -716,3 +716,32 @@ async def test_an_error_of_ours_is_a_problem_without_details(house, monkeypatch)
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_a_tenants_own_policy_decides_what_is_rejected(tmp_path):
+    """The same code passes for one and is refused for the other, with rule and place, and without a container."""
+    code = "import asyncio\noutput = 1"
+    async with open_house(tmp_path) as house:
+        strict = await house.client(Tenant(name="strict-one", policy="strict"))
+        async with await house.client() as client, strict:
+            passed = (await client.post("/v1/execute", json=job(code=code))).json()
+            refused = (await strict.post("/v1/execute", json=job(code=code))).json()
+            made = await strict.post("/v1/jobs", json=job(code=code))
+            shown = (await strict.get(f"/v1/jobs/{made.json()['id']}", params={"wait": 5})).json()
+    assert passed["outcome"] == "succeeded"
+    assert (refused["outcome"], refused["container"]) == ("rejected", None)
+    (finding,) = refused["findings"]
+    assert (finding["severity"], finding["line"], finding["column"]) == ("reject", 1, 8)
+    assert (made.status_code, shown["outcome"], shown["result"]["findings"]) == (202, "rejected", [finding])
+
+
+async def test_a_schema_for_the_output_is_kept_to(tmp_path):
+    """An output that does not fit is `invalid_output` with its path; a schema that is none is refused by name."""
+    async with open_house(tmp_path) as house, await house.client() as client:
+        fits = await client.post("/v1/execute", json=job(output_schema={"type": "string"}))
+        other = (await client.post("/v1/execute", json=job(output_schema={"type": "integer"}))).json()
+        none = await client.post("/v1/execute", json=job(output_schema={"type": "colour"}))
+    assert fits.json()["outcome"] == "succeeded"
+    assert other["outcome"] == "invalid_output"
+    assert none.status_code == 422
+    assert "output_schema" in none.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.bootstrap import load_policy
+from orchestrator.bootstrap import load_policies, load_policy
 from orchestrator.config import load_settings
 from orchestrator.domain.errors import ConfigurationError
 from orchestrator.domain.finding import Severity
@@ -92,3 +92,31 @@ def test_a_policy_survives_the_way_to_a_checking_process():
     policy = load_preset("strict")
     assert policy_from_wire(policy_to_wire(policy)) == policy
     assert policy.digest != load_preset("standard").digest
+
+
+class TestNamedPolicies:
+    def test_a_folder_of_policies_is_read_at_the_start(self, tmp_path):
+        """Each file is a policy by its name, beside the presets."""
+        (tmp_path / "gentle.toml").write_text('extends = "open"\n[rules]\njs-eval = "warn"\n')
+        named = load_policies(load_settings(policies_folder=tmp_path))
+        assert set(named) == {"open", "standard", "strict", "gentle"}
+        assert named["gentle"].rules["js-eval"] is Severity.WARN
+
+    @pytest.mark.parametrize(
+        ("file", "text", "said"),
+        [
+            ("gentle.toml", "colour = 1", "gentle.toml"),
+            ("strict.toml", "", "name of a preset"),
+            ("gentle.toml", '[rules]\nno-such-rule = "warn"', "no-such-rule"),
+        ],
+    )
+    def test_a_wrong_one_is_refused_with_its_file(self, tmp_path, file, text, said):
+        """At the start, not at a tenant's first job."""
+        (tmp_path / file).write_text(text)
+        with pytest.raises(ConfigurationError, match=said):
+            load_policies(load_settings(policies_folder=tmp_path))
+
+    def test_a_folder_that_is_none_is_refused(self, tmp_path):
+        """By the name of the setting."""
+        with pytest.raises(ConfigurationError, match="policies_folder"):
+            load_policies(load_settings(policies_folder=tmp_path / "none"))
