@@ -19,6 +19,7 @@ from orchestrator.cli.remote import remote_of, remote_options
 __all__ = ("pool",)
 
 MOST_SHOWN = 40
+WIDE = 200
 
 
 @click.command()
@@ -38,7 +39,8 @@ def pool(*, server: str, key_file: str | None, every: float, as_json: bool) -> N
         if as_json:
             click.echo(json.dumps(seen))
             return
-        console = Console(file=sys.stdout, highlight=False)
+        # Elsewhere than on a terminal nothing is broken into lines: programs read it.
+        console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else WIDE)
         if not console.is_terminal:
             console.print(_page(seen))
             return

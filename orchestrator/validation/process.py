@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orchestrator
 from orchestrator.domain.errors import BackendError, ProtocolError
@@ -118,8 +118,8 @@ class CheckingProcess(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ours."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what the loop gives for a stream socket
-        self._transport = transport
+        # What every loop gives for a stream socket; uvloop's is no subclass.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of an answer."""

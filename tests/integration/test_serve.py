@@ -42,10 +42,11 @@ class Server:
         """Its containers on the engine, running or not."""
         shown = subprocess.run(
             ["docker", "ps", "--all", "--filter", "label=org.sandbox-orch.owner",
-             "--format", '{{.Label "org.sandbox-orch.owner"}}'],
+             "--format", '{{.ID}} {{.Label "org.sandbox-orch.owner"}}'],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        return [owner for owner in shown.stdout.split("\n") if f"|{self.process.pid}|" in owner]
+        rows = [line.partition(" ") for line in shown.stdout.splitlines()]
+        return [container for container, _, owner in rows if f"|{self.process.pid}|" in owner]
 
 
 @asynccontextmanager
@@ -85,6 +86,7 @@ def job(code: str, value: object = None, **more) -> dict:
 
 SLEEP = "import time; time.sleep(input / 1000); output = input"
 LONG = {"wall_time_ms": 30_000}
+JOBS_KILLED = 50
 
 
 def free_port() -> int:
@@ -121,20 +123,20 @@ async def test_after_kill_9_every_accepted_job_has_exactly_one_result(tmp_path):
     async with serving(tmp_path) as first:
         async with first.client() as client:
             ids = []
-            for number in range(10):
-                answer = await client.post("/v1/jobs", json=job(SLEEP, 100 + number, limits=LONG))
+            for number in range(JOBS_KILLED):
+                answer = await client.post("/v1/jobs", json=job(SLEEP, 20 + number, limits=LONG))
                 assert answer.status_code == 202
                 ids.append(answer.json()["id"])
-            await client.get(f"/v1/jobs/{ids[2]}", params={"wait": 30})
+            await client.get(f"/v1/jobs/{ids[5]}", params={"wait": 30})
         first.process.kill()
         await first.process.wait()
     async with serving(tmp_path) as second:
         async with second.client() as client:
             for number, job_id in enumerate(ids):
                 shown = (await client.get(f"/v1/jobs/{job_id}", params={"wait": 60})).json()
-                assert (shown["outcome"], shown["result"]["output"]) == ("succeeded", 100 + number)
-            assert len((await client.get("/v1/jobs")).json()["jobs"]) == 10
-            assert (await client.get("/v1/stats")).json()["total"] == 10
+                assert (shown["outcome"], shown["result"]["output"]) == ("succeeded", 20 + number)
+            assert len((await client.get("/v1/jobs", params={"limit": 100})).json()["jobs"]) == JOBS_KILLED
+            assert (await client.get("/v1/stats")).json()["total"] == JOBS_KILLED
         assert first.containers() == []
     assert second.process.returncode == 0
     assert second.containers() == []
@@ -194,3 +196,44 @@ async def _cancel(client: httpx.AsyncClient) -> None:
                 break
     shown = (await client.delete(f"/v1/jobs/{job_id}")).json()
     assert (shown["outcome"], shown["result"]["stdout"]["text"]) == ("cancelled", "so far\n")
+
+
+async def test_the_pool_can_be_watched_from_the_command_line(tmp_path):
+    """A table for people, JSON for programs, one clear line without the right key."""
+    async with serving(tmp_path) as server:
+        key = ["--server", server.url, "--key-file", str(tmp_path / "admin.key")]
+        table = await typed("pool", *key)
+        shown = json.loads((await typed("pool", "--json", *key)).stdout)
+        refused = await typed("pool", "--server", server.url)
+    assert [word in table.stdout for word in ("python", "warm", "the minimum", "retired:", "queue:")] == [
+        True
+    ] * 5
+    assert shown["targets"]["python"]["target"] == 2
+    assert {container["runtime"] for container in shown["containers"]} == {"python"}
+    assert refused.returncode != 0
+    assert refused.stderr.startswith("error: ")
+    assert "Traceback" not in refused.stderr
+
+
+async def typed(*words: str) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", "from orchestrator.cli.main import main; main()", *words],
+        capture_output=True, text=True, timeout=60, check=False, cwd=ROOT, env=ENVIRONMENT,
+    )  # fmt: skip
+
+
+async def test_two_services_on_one_engine_do_not_disturb_each_other(tmp_path):
+    """Neither reaps the other's containers, at its start or at its end, and each runs its own jobs."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    async with serving(tmp_path / "one") as one, one.client() as client:
+        running = asyncio.create_task(client.post("/v1/execute", json=job(SLEEP, 6000, limits=LONG)))
+        await until(lambda: len(one.containers()) >= 3)
+        before = set(one.containers())
+        async with serving(tmp_path / "two") as two, two.client() as other:
+            answer = await other.post("/v1/execute", json=job("output = input", 7))
+            assert answer.json()["output"] == 7
+            assert before <= set(one.containers())
+        assert two.containers() == []
+        assert (await running).json()["output"] == 6000
+    assert one.containers() == []

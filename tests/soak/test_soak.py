@@ -137,7 +137,8 @@ class Soak:
         runtime, code, limits, _ = KINDS[kind]
         body = {"runtime": runtime, "code": code, "input": number, "limits": limits}
         headers = {"Idempotency-Key": uuid.uuid4().hex}
-        while True:
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
             try:
                 answer = await client.post("/v1/jobs", json=body, headers=headers)
             except httpx.HTTPError:
@@ -147,6 +148,7 @@ class Soak:
                 return answer.json()["id"]
             assert answer.status_code in (429, 503), answer.text
             await asyncio.sleep(0.5)
+        raise AssertionError("no job was taken for minutes")
 
     async def break_things_until(self, end: float) -> None:
         while time.monotonic() < end:
