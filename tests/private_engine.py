@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
@@ -21,6 +21,7 @@ import psutil
 
 START_SECONDS = 60
 STOP_SECONDS = 60
+HUGETLB = Path("/sys/fs/cgroup/hugetlb")
 
 # An engine without a bridge removes `docker0`, which is the machine's own engine's: so it has a network of its own.
 # Where the tests are killed, the engine ends with them.
@@ -30,6 +31,10 @@ LAUNCH = ("setpriv", "--pdeathsig=TERM", "unshare", "--mount", "--net", "--propa
 # behind this mount it is not seen, and the engine starts its own.
 START = """mkdir -p /run/containerd && mount -t tmpfs none /run/containerd &&
 if [ -n "$DISK_BYTES" ]; then mkdir -p "$DATA" && mount -t tmpfs -o "size=$DISK_BYTES" none "$DATA"; fi &&
+# crun takes cgroup v1 without one of its controllers for a mixture that it does not know: for it that one is mounted,
+# in this namespace only.
+if [ -d /sys/fs/cgroup/memory ] && grep -q '^hugetlb' /proc/cgroups && ! grep -q ' /sys/fs/cgroup/hugetlb ' /proc/mounts
+then mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb; fi
 echo ready && exec sleep infinity"""
 
 
@@ -48,6 +53,7 @@ class PrivateEngine:
             "pidfile": self.folder / "pid", "host": self.address,
             "bridge": "none", "iptables": "false", "ip-forward": "false", "ip-masq": "false",
         }  # fmt: skip
+        self._had_hugetlb = HUGETLB.exists() or not (HUGETLB.parent / "memory").exists()
         self._argv = [f"--{name}={value}" for name, value in options.items()]
         self._world = subprocess.Popen(
             [*LAUNCH, "sh", "-c", START],
@@ -126,6 +132,9 @@ class PrivateEngine:
         self._world.wait()
         assert self._world.stdout is not None
         self._world.stdout.close()
+        if not self._had_hugetlb:
+            with suppress(OSError):
+                HUGETLB.rmdir()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
