@@ -31,6 +31,12 @@ HEALED_WITHIN_SECONDS = 90
 DISK_BYTES = 2 * 1024**3
 
 
+@pytest.fixture(autouse=True)
+def _what_the_sdk_forgot_is_collected_here():
+    yield
+    gc.collect()
+
+
 @pytest.fixture(scope="module")
 def engine():
     """An engine with a small disk of its own and the image of Python."""

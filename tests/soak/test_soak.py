@@ -7,6 +7,7 @@ random: containers, the engine, the service. Its figures are printed at the end 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import re
@@ -211,6 +212,12 @@ class Soak:
             cursor = page["next_cursor"]
             if cursor is None:
                 return ids
+
+
+@pytest.fixture(autouse=True)
+def _what_the_sdk_forgot_is_collected_here():
+    yield
+    gc.collect()
 
 
 @pytest.fixture
