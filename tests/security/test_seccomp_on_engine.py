@@ -230,7 +230,11 @@ async def test_a_rule_refuses_every_other_argument(engine, probe_image, name):
 async def test_the_altered_arguments_would_reach_the_kernel(engine, probe_image, name):
     """Without a profile none of them answers EPERM (clone is left out: there they would make processes)."""
     trials = [trial for trial in altered_trials(Rules.named(name)) if trial[0] != "clone"]
-    answers = await ask(engine, probe_image, UNCONFINED, trials)
+    try:
+        answers = await ask(engine, probe_image, UNCONFINED, trials)
+    except AssertionError:
+        # With no profile some of them really happen, and now and then one takes the probe's own memory from it.
+        answers = await ask(engine, probe_image, UNCONFINED, trials)
     assert [trial for trial, errno in zip(trials, answers, strict=True) if errno == EPERM] == []
 
 
