@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli.sources import read_bytes, read_text
 from orchestrator.domain.bounds import ForeignJsonError, parse_foreign_json
 from orchestrator.domain.errors import InvalidJob
 from orchestrator.domain.job import MAX_INPUT_BYTES
 from orchestrator.domain.tenant import DAY_SECONDS
 
-__all__ = ("files_of", "input_of", "limits_asked", "pairs_of", "read_text", "seconds_of", "stdin_of")
+__all__ = ("files_of", "input_of", "limits_asked", "pairs_of", "seconds_of", "stdin_of")
 
 _UNITS = {"m": 60, "h": 3600, "d": DAY_SECONDS}
 
@@ -46,7 +47,7 @@ def files_of(paths: tuple[str, ...]) -> dict[str, bytes]:
     for path in paths:
         if (name := Path(path).name) in files:
             raise InvalidJob("--file", f"two of the files are called {name!r}")
-        files[name] = _read_bytes("--file", path, MAX_INPUT_BYTES)
+        files[name] = read_bytes("--file", path, MAX_INPUT_BYTES)
     return files
 
 
@@ -86,34 +87,8 @@ def seconds_of(_context: click.Context, _option: click.Parameter, text: str | No
     return float(int(match[1]) * _UNITS[match[2]])
 
 
-def read_text(field: str, path: str, most_bytes: int) -> str:
-    """A file's text, or (-) our standard input's. Raises InvalidJob naming `field`."""
-    data = _read_bytes(field, path, most_bytes)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidJob(
-            field, f"{path} is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
-        ) from None
-
-
 def _is_file(text: str) -> bool:
     try:
         return Path(text).is_file()
     except (OSError, ValueError):
         return False
-
-
-def _read_bytes(field: str, path: str, most_bytes: int) -> bytes:
-    try:
-        if path == "-":
-            data = sys.stdin.buffer.read(most_bytes + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(most_bytes + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidJob(field, f"cannot read {path!r}: {reason}") from None
-    if len(data) > most_bytes:
-        raise InvalidJob(field, f"{path} is above the limit of {most_bytes} bytes")
-    return data

@@ -12,9 +12,10 @@ import click
 
 from orchestrator.bootstrap import runtimes_on_offer
 from orchestrator.cli.exit_codes import exit_code_of_result
-from orchestrator.cli.inputs import files_of, input_of, limits_asked, pairs_of, read_text, stdin_of
+from orchestrator.cli.inputs import files_of, input_of, limits_asked, pairs_of, stdin_of
 from orchestrator.cli.remote import remote_of, remote_options, wait_for
 from orchestrator.cli.render import show_result
+from orchestrator.cli.sources import read_text
 from orchestrator.config import Settings
 from orchestrator.domain.errors import InternalError
 from orchestrator.domain.job import MAX_CODE_BYTES, Mode
