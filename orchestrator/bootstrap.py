@@ -15,7 +15,7 @@ import psutil
 from orchestrator.backends.base import LiveContainer
 from orchestrator.backends.cgroups import ParentBounds
 from orchestrator.backends.docker import Engine, EngineSettings
-from orchestrator.backends.images import images_folder, load_runtimes
+from orchestrator.backends.images import known_runtimes
 from orchestrator.backends.launch import DockerBackend
 from orchestrator.backends.seccomp import SeccompProfile, load_profile
 from orchestrator.config import Settings, load_settings
@@ -38,12 +38,14 @@ from orchestrator.validation.checker import Checker, open_checker
 
 __all__ = (
     "default_limits",
+    "hardening_settings",
     "host_needs",
     "load_policies",
     "load_policy",
     "open_checks",
     "open_engine",
     "open_orchestrator",
+    "parent_bounds",
     "probe_container",
     "probe_runner",
     "runtimes_on_offer",
@@ -68,10 +70,11 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
 
 @asynccontextmanager
 async def open_orchestrator(
-    settings: Settings | None = None, *, telemetry: Telemetry | None = None
+    settings: Settings | None = None, *, telemetry: Telemetry | None = None, claim: str = ""
 ) -> AsyncIterator[Orchestrator]:
     """A running orchestrator, its shelves filling in the background; on leaving, no container is left.
 
+    `claim` is what only one living process can hold (`pool/claim.py`): whoever held it before is dead.
     Raises ConfigurationError, ImageMissing or EngineUnavailable before anything is made.
     """
     settings = settings or load_settings()
@@ -79,14 +82,19 @@ async def open_orchestrator(
     policy, policies = load_policy(settings), load_policies(settings)
     telemetry = telemetry or Telemetry()
     instance = uuid.uuid4().hex
-    owner = Owner.this_process()
+    owner = Owner.this_process(claim)
     labels = {LABEL_INSTANCE: instance, LABEL_OWNER: owner.as_label()}
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings))
         for runtime in runtimes.values():
             await _require_image(engine, runtime)
-        parent = await _parent_bounds(engine, settings)
-        backend = DockerBackend(engine, name_prefix=f"sandbox-orch-{instance[:12]}", parent=parent)
+        parent = await parent_bounds(engine, settings)
+        backend = DockerBackend(
+            engine,
+            name_prefix=f"sandbox-orch-{instance[:12]}",
+            parent=parent,
+            cgroup_root=settings.cgroup_root,
+        )
         stack.push_async_callback(backend.close)
         await reap_the_dead(backend, owner, telemetry)
         stack.push_async_callback(_reap_our_own, backend, labels, telemetry)
@@ -112,7 +120,7 @@ async def open_orchestrator(
             queue_seconds=settings.queue_seconds,
             policy=policy,
             policies=policies,
-            reuse=settings.recycle == "leak",
+            recycle=settings.recycle,
         )
         yield Orchestrator(service, runtimes, pool, runner, checker)
 
@@ -140,9 +148,9 @@ async def probe_container(
 ) -> AsyncIterator[tuple[ContainerSpec, LiveContainer]]:
     """One container exactly as jobs get it, with its recipe; removed on leaving. Raises BackendError."""
     labels = {LABEL_INSTANCE: uuid.uuid4().hex, LABEL_OWNER: Owner.this_process().as_label()}
-    parent = await _parent_bounds(engine, settings)
+    parent = await parent_bounds(engine, settings)
     name_prefix = f"sandbox-orch-probe-{labels[LABEL_INSTANCE][:12]}"
-    backend = DockerBackend(engine, name_prefix=name_prefix, parent=parent)
+    backend = DockerBackend(engine, name_prefix=name_prefix, parent=parent, cgroup_root=settings.cgroup_root)
     make_spec = (
         _pool_settings(settings, {runtime.name: runtime}, labels, parent).shelves[runtime.name].make_spec
     )
@@ -157,7 +165,7 @@ async def probe_container(
 
 async def host_needs(engine: Engine, settings: Settings) -> HostNeeds:
     """What the settings ask of a host. Raises EngineUnavailable."""
-    parent = await _parent_bounds(engine, settings)
+    parent = await parent_bounds(engine, settings)
     classes = [make_spec(None) for make_spec in _makers(settings)]
     return HostNeeds(
         container_runtime=settings.container_runtime,
@@ -226,7 +234,7 @@ def default_limits(settings: Settings) -> Limits:
 
 def runtimes_on_offer(settings: Settings) -> dict[str, Runtime]:
     """The runtimes that the settings name. Raises UnknownRuntime or RuntimeDefinitionError."""
-    known = load_runtimes(settings.images_folder or images_folder())
+    known = known_runtimes(settings.images_folder)
     for name in settings.runtimes:
         if name not in known:
             raise UnknownRuntime(name, tuple(known))
@@ -241,7 +249,7 @@ async def _require_image(engine: Engine, runtime: Runtime) -> None:
         raise ImageMissing(problem)
 
 
-async def _parent_bounds(engine: Engine, settings: Settings) -> ParentBounds | None:
+async def parent_bounds(engine: Engine, settings: Settings) -> ParentBounds | None:
     """What all containers may use together, under the name that this engine's cgroup driver wants."""
     if settings.cgroup_parent is None:
         return None
@@ -261,13 +269,7 @@ def _pool_settings(
     parent: ParentBounds | None = None,
     profiles: _Profiles | None = None,
 ) -> PoolSettings:
-    hardening = HardeningSettings(
-        init_uid=settings.uid_first,
-        cpus=settings.cpus_per_container,
-        open_files=settings.open_files,
-        container_runtime=settings.container_runtime,
-        cgroup_parent=_cgroup_parent_for_engine(parent),
-    )
+    hardening = hardening_settings(settings, parent)
     uids = _uids(settings)
     return PoolSettings(
         shelves={
@@ -283,13 +285,12 @@ def _pool_settings(
         creates_at_once=settings.creates_at_once,
         ready_within_seconds=settings.ready_within_seconds,
         reuse=_reuse_settings(settings),
+        usual_limits=default_limits(settings),
         free_memory_bytes=lambda: psutil.virtual_memory().available - settings.host_free_bytes,
     )
 
 
-def _reuse_settings(settings: Settings) -> ReuseSettings | None:
-    if settings.recycle == "job":
-        return None
+def _reuse_settings(settings: Settings) -> ReuseSettings:
     return ReuseSettings(
         jobs=settings.recycle_jobs,
         age_seconds=settings.recycle_age_seconds,
@@ -316,6 +317,17 @@ async def _fingerprints(engine: Engine, profiles: _Profiles, runtimes: dict[str,
             )
         found[name] = f"{image['Id']} {profiles.read_again(runtime.seccomp_profile).digest}"
     return found
+
+
+def hardening_settings(settings: Settings, parent: ParentBounds | None) -> HardeningSettings:
+    """What the operator chose of the recipe of every container."""
+    return HardeningSettings(
+        init_uid=settings.uid_first,
+        cpus=settings.cpus_per_container,
+        open_files=settings.open_files,
+        container_runtime=settings.container_runtime,
+        cgroup_parent=_cgroup_parent_for_engine(parent),
+    )
 
 
 def _cgroup_parent_for_engine(parent: ParentBounds | None) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from orchestrator.domain.errors import ConfigurationError
 from orchestrator.domain.limits import KIB, MIB
+from orchestrator.domain.tenant import Recycle
 
 __all__ = ("Settings", "load_settings")
 
@@ -35,9 +36,9 @@ class Settings(BaseSettings):
     docker_url: str | None = None
     """`unix:///…` or `tcp://…`; None takes DOCKER_HOST, else the usual local socket."""
     runtimes: Annotated[tuple[str, ...], NoDecode] = ("node", "python")
-    """Which of the image folders to offer; each costs `warm_target` idle containers."""
+    """Which runtimes to offer (`images list` has all); each costs `warm_target` idle containers."""
     images_folder: Path | None = None
-    """Where the runtimes' folders are; None takes those that come with the package."""
+    """A folder of runtimes of your own, on top of those that come with the package, and before one of the same name."""
 
     warm_target: int = Field(default=4, ge=0, le=1000)
     """Least number of warm containers per runtime. Too low: jobs wait for a start (0.2 s); too high: idle memory."""
@@ -66,8 +67,9 @@ class Settings(BaseSettings):
     """A TOML file on top of the preset: rules by id, allowed modules and globals. Wrong: refused at the start."""
     policies_folder: Path | None = None
     """Policies that tenants may be given by name, `gentle.toml` as `gentle`. A wrong one: refused at the start."""
-    recycle: Literal["job", "leak"] = "job"
-    """`job`: one job per container. `leak`: a named tenant's containers serve its next jobs, inspected in between."""
+    recycle: Recycle = Recycle.JOB
+    """`job`: one job per container. `leak`: a named tenant's containers serve its next jobs, inspected in between.
+    A tenant's own setting (`sandbox-orch tenants set NAME --recycle …`) comes first."""
     recycle_jobs: int = Field(default=100, ge=1, le=1_000_000)
     """After so many jobs of its tenant a container is retired. Too high: what no inspection sees adds up."""
     recycle_age_seconds: float = Field(default=600, gt=0, le=604_800)
@@ -106,6 +108,8 @@ class Settings(BaseSettings):
     """`runc`, `crun` or `runsc`, as the engine calls it; None takes the engine's default."""
     cgroup_parent: str | None = Field(default="sandbox-orch", pattern=r"^[a-z][a-z0-9_-]{0,62}$")
     """Name of the parent cgroup that bounds all containers together; None: the engine's own, unbounded."""
+    cgroup_root: Path | None = None
+    """Where the host's cgroups are mounted for a service in a container. Wrong: no container is made."""
     jobs_memory_bytes: int | None = Field(default=None, ge=256 * MIB)
     """Memory of all containers together; None: three quarters of the host's. Too high: the host starves."""
     jobs_processes: int = Field(default=8192, ge=64, le=1_000_000)

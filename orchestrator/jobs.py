@@ -39,6 +39,7 @@ from orchestrator.domain.limits import Limits, Usage
 from orchestrator.domain.outcome import JobError, JobResult, Outcome
 from orchestrator.domain.record import JobRecord
 from orchestrator.domain.tenant import Principal, Priority, Scope, Tenant
+from orchestrator.guard.report import Report
 from orchestrator.monitoring import Monitor
 from orchestrator.policies.statistics import ExecutionMetrics
 from orchestrator.scheduler.dispatcher import Dispatcher, DispatcherSettings, open_dispatcher
@@ -103,6 +104,9 @@ class JobsQuery:
     runtime: str | None = None
     since: float | None = None
     until: float | None = None
+    search: str | None = None
+    """What the id begins with, or what is somewhere in the metadata."""
+    tenant: str | None = None
     limit: int = 50
     cursor: str | None = None
 
@@ -303,25 +307,42 @@ class JobService:
             raise KeyReused("this idempotency key came with another request before")
         return None
 
+    async def check(self, principal: Principal, spec: JobSpec) -> Report:
+        """What the validator says of a job's code under the tenant's policy; nothing is run, or kept.
+
+        Counts as one job of the tenant's rate. Raises RequestError, RefusedForNow or PoolTimeout.
+        """
+        require_scope(principal, Scope.EXECUTE)
+        tenant = principal.tenant
+        _require_runtime(tenant, spec.runtime)
+        self._require_room(tenant, rate_wait_seconds=self._rates.take(tenant))
+        return await self._orchestrator.check(spec, policy=self._orchestrator.policy_named(tenant.policy))
+
+    def _require_room(self, tenant: Tenant, *, size_bytes: int = 0, rate_wait_seconds: float = 0.0) -> None:
+        try:
+            self._dispatcher.admit(
+                tenant, self._adding, size_bytes=size_bytes, rate_wait_seconds=rate_wait_seconds
+            )
+        except RefusedForNow as refusal:
+            self._monitor.refused(refusal.reason)
+            raise
+
     def _prepare(
         self, tenant: Tenant, submission: Submission, job_id: str, *, waits: bool, durable: bool
     ) -> _Live:
         """Everything that can be refused is refused here, before anything is written."""
         priority = _priority_of(submission, tenant)
         spec = replace(submission.spec, limits=self._limits_of(submission, tenant))
-        if tenant.runtimes is not None and spec.runtime not in tenant.runtimes:
-            raise InvalidJob("runtime", f"this tenant may use {', '.join(tenant.runtimes)}")
+        _require_runtime(tenant, spec.runtime)
+        if spec.debug is not None and not tenant.debug:
+            raise InvalidJob("debug", "this tenant may not use debug mode; its operator can allow it")
         size_bytes = _size_of(spec)
-        try:
-            self._dispatcher.admit(tenant, self._adding, size_bytes=size_bytes)
-            # Only who has room is counted: a refusal does not use up the rate.
-            self._dispatcher.admit(tenant, self._adding, rate_wait_seconds=self._rates.take(tenant))
-        except RefusedForNow as refusal:
-            self._monitor.refused(refusal.reason)
-            raise
+        self._require_room(tenant, size_bytes=size_bytes)
+        # Only who has room is counted: a refusal does not use up the rate.
+        self._require_room(tenant, rate_wait_seconds=self._rates.take(tenant))
         longest = self._settings.execute_queue_seconds if waits else self._settings.submitted_queue_seconds
         within = min(longest, submission.start_within_seconds or longest)
-        job = self._orchestrator.accept(spec, tenant=tenant.name)
+        job = self._orchestrator.accept(spec, tenant=tenant.name, recycle=tenant.recycle)
         job = replace(job, id=job_id, start_by=job.accepted_at + within)
         record = _new_record(job, tenant, priority, within, submission.metadata, keep=durable)
         return self._make_live(job, tenant, priority, record, size_bytes, durable=durable)
@@ -479,13 +500,20 @@ class JobService:
         return self._view(record)
 
     async def list(self, principal: Principal, query: JobsQuery) -> JobsPage:
-        """The jobs of the principal's tenant; of all tenants for an operator."""
-        require_scope(principal, Scope.READ)
+        """The jobs of the principal's tenant; of any tenant, or of all, for an operator."""
         asked = {each.name: getattr(query, each.name) for each in fields(query)}
-        page = await self._store.list(tenant=_whose(principal), **asked)
+        page = await self._store.list(**{**asked, "tenant": _of_tenant(principal, query.tenant)})
         return JobsPage(
             jobs=tuple(JobView(record=record) for record in page.records), next_cursor=page.next_cursor
         )
+
+    async def request_of(self, principal: Principal, job_id: str) -> dict[str, Any] | None:
+        """What a job was asked as, in its wire form; None where that is not kept. Raises UnknownJob."""
+        require_scope(principal, Scope.READ)
+        record = await self._record_of(job_id, _whose(principal))
+        if record is None:
+            raise UnknownJob
+        return record.request
 
     async def cancel(self, principal: Principal, job_id: str) -> JobView:
         """End a job wherever it is; one that has ended already stays as it is. Raises UnknownJob."""
@@ -519,11 +547,8 @@ class JobService:
         tenant: str | None = None,
     ) -> ExecutionMetrics:
         """The figures of the principal's tenant, exact; an operator may ask for any tenant, or for all."""
-        require_scope(principal, Scope.READ)
-        whose = _whose(principal)
-        if whose is not None and tenant not in (None, whose):
-            raise NotAllowed("the figures of other tenants are the operator's")
-        return await self._store.statistics(tenant=whose or tenant, runtime=runtime, since=since, until=until)
+        whose = _of_tenant(principal, tenant)
+        return await self._store.statistics(tenant=whose, runtime=runtime, since=since, until=until)
 
     async def _record_of(self, job_id: str, tenant: str | None) -> JobRecord | None:
         if (live := self._live.get(job_id)) is not None:
@@ -559,7 +584,7 @@ class JobService:
         tenant = await self._store.get_tenant(record.tenant) or Tenant(name=record.tenant)
         try:
             spec = request_from_wire(record.request or {})
-            job = self._orchestrator.accept(spec, tenant=tenant.name)
+            job = self._orchestrator.accept(spec, tenant=tenant.name, recycle=tenant.recycle)
         except RequestError as error:
             result = _rejected(record, error)
             await self._store.finish(
@@ -597,6 +622,20 @@ def _whose(principal: Principal) -> str | None:
     return None if Scope.ADMIN in principal.scopes else principal.tenant.name
 
 
+def _of_tenant(principal: Principal, tenant: str | None) -> str | None:
+    """Whose jobs are meant; None for all. Raises NotAllowed where they are others', or without the scope."""
+    require_scope(principal, Scope.READ)
+    whose = _whose(principal)
+    if whose is not None and tenant not in (None, whose):
+        raise NotAllowed("the jobs of other tenants are the operator's")
+    return whose or tenant
+
+
+def _require_runtime(tenant: Tenant, runtime: str) -> None:
+    if tenant.runtimes is not None and runtime not in tenant.runtimes:
+        raise InvalidJob("runtime", f"this tenant may use {', '.join(tenant.runtimes)}")
+
+
 def _priority_of(submission: Submission, tenant: Tenant) -> Priority:
     if submission.priority is None:
         is_above = Priority.NORMAL.is_above(tenant.priority_ceiling)
@@ -625,6 +664,7 @@ def _new_record(
         expires_at=now + within,
         code_sha256=hashlib.sha256(job.spec.code.encode()).hexdigest(),
         input_sha256=_input_sha256(job.spec),
+        limits=asdict(job.limits),
         request=request_to_wire(job.spec) if keep else None,
         metadata=metadata,
     )

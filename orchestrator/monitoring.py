@@ -6,7 +6,12 @@ Label values are names of ours, never a tenant's words; no metric names a tenant
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -15,16 +20,29 @@ from prometheus_client.registry import Collector
 
 from orchestrator import __version__
 from orchestrator.domain.container import ContainerState
-from orchestrator.domain.outcome import JobResult
+from orchestrator.domain.outcome import JobResult, Outcome
 from orchestrator.domain.record import JobRecord
 from orchestrator.domain.tenant import Priority
 from orchestrator.pool.pool import PoolStatistics
 from orchestrator.telemetry import Telemetry
 from orchestrator.tracing import JobTracer
 
-__all__ = ("Monitor",)
+__all__ = ("FinishedJob", "Monitor")
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
+MOST_REMEMBERED = 20_000
+
+
+class FinishedJob(NamedTuple):
+    """What is remembered of a job for a moment, to be summed up in the background."""
+
+    tenant: str
+    priority: Priority
+    outcome: Outcome
+    latency_ms: float | None
+    """From its coming in to its result; None where it had no container."""
+    memory_peak_bytes: int | None
+    queue_seconds: float | None
 
 
 class Monitor(Telemetry):
@@ -35,6 +53,10 @@ class Monitor(Telemetry):
         self._log = structlog.get_logger("orchestrator")
         self.container_came: Callable[[], None] = lambda: None
         """Called when a container has become warm, before it is on its shelf."""
+        self.finished: deque[FinishedJob] = deque(maxlen=MOST_REMEMBERED)
+        """Jobs that ended since somebody emptied it; the oldest go first."""
+        self.parts: Mapping[str, bool] = {}
+        """What jobs need, and whether it was fit when it was last looked at."""
         self.registry = CollectorRegistry()
         self._jobs = Counter(
             "sandbox_orch_jobs", "Jobs finished.", ("runtime", "outcome"), registry=self.registry
@@ -59,9 +81,22 @@ class Monitor(Telemetry):
         build = Gauge("sandbox_orch_build_info", "Always 1.", ("version", "python"), registry=self.registry)
         build.labels(__version__, platform.python_version()).set(1)
 
-    def watch(self, pool: Callable[[], PoolStatistics], queue: Callable[[], dict[Priority, int]]) -> None:
-        """Say whose state the metrics show when they are asked for."""
-        self.registry.register(_Now(pool, queue))
+    def watch(
+        self,
+        pool: Callable[[], PoolStatistics],
+        queue: Callable[[], dict[Priority, int]],
+        disk: Path | None = None,
+    ) -> None:
+        """Say whose state the metrics show when they are asked for; `disk` is the folder whose disk is looked at."""
+        self.registry.register(_Now(pool, queue, disk, lambda: self.parts))
+
+    def refusals(self) -> dict[str, int]:
+        """Jobs not taken since the start, by reason."""
+        return _counted(self._refusals, "reason")
+
+    def engine_errors(self) -> dict[str, int]:
+        """What the engine failed at since the start, by step."""
+        return _counted(self._engine_errors, "step")
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -82,6 +117,11 @@ class Monitor(Telemetry):
         if self._tracer is not None:
             self._tracer.trace(record, result)
         container = result.container
+        latency_ms = None if container is None else result.timing.total_ms
+        memory = result.usage.memory_peak_bytes
+        self.finished.append(
+            FinishedJob(record.tenant, record.priority, result.outcome, latency_ms, memory, queue_seconds)
+        )
         self._log.info(
             "job",
             id=record.id,
@@ -138,19 +178,48 @@ class Monitor(Telemetry):
         self._log.error("store failed", id=job or None, error=str(error))
 
 
+def _counted(counter: Counter, label: str) -> dict[str, int]:
+    return {
+        sample.labels[label]: int(sample.value)
+        for metric in counter.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
+
+
 class _Now(Collector):
     """What is counted at the moment it is asked for."""
 
-    def __init__(self, pool: Callable[[], PoolStatistics], queue: Callable[[], dict[Priority, int]]) -> None:
+    def __init__(
+        self,
+        pool: Callable[[], PoolStatistics],
+        queue: Callable[[], dict[Priority, int]],
+        disk: Path | None,
+        parts: Callable[[], Mapping[str, bool]],
+    ) -> None:
         self._pool = pool
         self._queue = queue
+        self._disk = disk
+        self._parts = parts
 
     def collect(self) -> Iterator[Metric]:
         depth = GaugeMetricFamily("sandbox_orch_queue_depth", "Jobs that wait.", labels=("priority",))
         for priority, length in self._queue().items():
             depth.add_metric((priority,), length)
         yield depth
-        pool = self._pool()
+        ready = GaugeMetricFamily("sandbox_orch_ready", "Whether what jobs need is fit.", labels=("part",))
+        for part, is_fit in self._parts().items():
+            ready.add_metric((part,), is_fit)
+        yield ready
+        if self._disk is not None:
+            with suppress(OSError):  # a disk that is gone is told by what cannot be written
+                free = shutil.disk_usage(self._disk).free
+                yield GaugeMetricFamily(
+                    "sandbox_orch_data_disk_free_bytes", "Left for the store.", value=free
+                )
+        yield from self._of_pool(self._pool())
+
+    def _of_pool(self, pool: PoolStatistics) -> Iterator[Metric]:
         containers = GaugeMetricFamily(
             "sandbox_orch_containers", "Containers by state.", labels=("runtime", "state")
         )
@@ -166,3 +235,20 @@ class _Now(Collector):
         leases.add_metric(("false",), pool.leases_cold)
         yield leases
         yield CounterMetricFamily("sandbox_orch_containers_made", "Containers made.", value=pool.created)
+        targets = GaugeMetricFamily(
+            "sandbox_orch_containers_target", "How many are to stand warm.", labels=("runtime",)
+        )
+        for runtime, plan in pool.targets.items():
+            targets.add_metric((runtime,), plan.target)
+        yield targets
+        retired = CounterMetricFamily(
+            "sandbox_orch_containers_retired", "Containers given up, by reason.", labels=("reason",)
+        )
+        for reason, count in pool.retired_by_reason.items():
+            retired.add_metric((reason,), count)
+        yield retired
+        yield GaugeMetricFamily(
+            "sandbox_orch_creation_failures_in_a_row",
+            "Attempts to make a container that failed since the last that did not.",
+            value=pool.failures_in_a_row,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import os
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from orchestrator.domain.job import JobSpec
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import JobResult
 from orchestrator.domain.runtime import Runtime
+from orchestrator.domain.tenant import Recycle
 from orchestrator.guard.policy import Policy
 from orchestrator.guard.report import Report
 from orchestrator.pool.pool import PoolStatistics, WarmPool
@@ -22,6 +23,9 @@ from orchestrator.scheduler.run import Job, JobRunner
 from orchestrator.validation.checker import Checker
 
 __all__ = ("Orchestrator", "ServiceSettings", "require_possible")
+
+ID_BYTES = 16
+"""Of a job's id: nobody can guess it, no two are alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +38,8 @@ class ServiceSettings:
     """For jobs whose caller names no other."""
     policies: Mapping[str, Policy] = field(default_factory=dict)
     """Those that tenants may be given by name."""
-    reuse: bool = False
-    """Whether a named tenant's containers may be kept for its next jobs."""
+    recycle: Recycle = Recycle.JOB
+    """Whether containers of named tenants may be kept for their next jobs, where nothing else is said of a tenant."""
 
 
 class Orchestrator:
@@ -83,13 +87,21 @@ class Orchestrator:
         return self._settings.default_limits
 
     @property
+    def can_check(self) -> bool:
+        """Whether a process stands ready, or is at work, that checks sources."""
+        return self._checks.checker.is_fit
+
+    @property
     def runner(self) -> JobRunner:
         """What runs its jobs once they were looked at: for those who bring a queue of their own."""
         return self._runner
 
-    def accept(self, spec: JobSpec, *, tenant: str | None = None) -> Job:
-        """A job ready to be run, its bounds checked. Raises RequestError (InvalidJob, UnknownRuntime)."""
-        return self._accept(spec, tenant)
+    def accept(self, spec: JobSpec, *, tenant: str | None = None, recycle: Recycle | None = None) -> Job:
+        """A job ready to be run, its bounds checked. Raises RequestError (InvalidJob, UnknownRuntime).
+
+        `recycle` is the tenant's own, where it differs from the deployment's.
+        """
+        return self._accept(spec, tenant, recycle)
 
     def policy_named(self, name: str | None) -> Policy:
         """The policy called `name`, the deployment's for None. Raises ConfigurationError where there is none."""
@@ -109,25 +121,30 @@ class Orchestrator:
         return await self._checks.validate(job, self._language(job.spec), policy or self._settings.policy)
 
     async def execute(
-        self, spec: JobSpec, *, tenant: str | None = None, policy: Policy | None = None
+        self,
+        spec: JobSpec,
+        *,
+        tenant: str | None = None,
+        policy: Policy | None = None,
+        recycle: Recycle | None = None,
     ) -> JobResult:
         """Run one job and answer its result, whatever its outcome.
 
-        `tenant` says whose it is; only with the setting `recycle = "leak"` that makes a difference: the job may
-        then run in a container that jobs of the same tenant, and of nobody else, have used. `policy` is the
-        tenant's own, where it differs from the deployment's. Code that it rejects costs no container.
+        `tenant` says whose it is; only with `recycle = "leak"` that makes a difference: the job may then run in
+        a container that jobs of the same tenant, and of nobody else, have used. `recycle` and `policy` are the
+        tenant's own, where they differ from the deployment's. Code that the policy rejects costs no container.
 
         Raises RequestError (InvalidJob, UnknownRuntime) before anything is run, and PoolClosed while the
         orchestrator is closing. Cancelling the caller kills the job.
         """
-        checked = await self.validate(self._accept(spec, tenant), policy=policy)
+        checked = await self.validate(self._accept(spec, tenant, recycle), policy=policy)
         if checked.rejection is not None:
             return checked.rejection
         return await self._runner.run(checked.job, review=checked.review)
 
     async def check(self, spec: JobSpec, *, policy: Policy | None = None) -> Report:
         """What the validator says of a job's code; nothing is run. Raises RequestError as `execute` does."""
-        job = self._accept(spec, None)
+        job = self._accept(spec)
         return await self._checks.report(job, self._language(spec), policy or self._settings.policy)
 
     def statistics(self) -> PoolStatistics:
@@ -142,24 +159,32 @@ class Orchestrator:
     def _language(self, spec: JobSpec) -> str:
         return self._runtimes[spec.runtime].language
 
-    def _accept(self, spec: JobSpec, tenant: str | None) -> Job:
+    def _accept(self, spec: JobSpec, tenant: str | None = None, recycle: Recycle | None = None) -> Job:
         runtime = self._runtimes.get(spec.runtime)
         if runtime is None:
             raise UnknownRuntime(spec.runtime, tuple(self._runtimes))
         if spec.mode not in runtime.modes:
             raise InvalidJob("mode", f"{runtime.name} offers {', '.join(runtime.modes)}, not {spec.mode}")
+        if spec.debug is not None and not runtime.has_debug_mode:
+            raise InvalidJob("debug", f"{runtime.name} has no debug mode; run it without")
         limits = spec.limits or self._settings.default_limits
-        require_possible(limits, runtime)
+        # The ceiling is never above the maximum, so whoever keeps to it is possible.
+        made_to_measure = limits.exceeding(runtime.ceiling) is not None
+        if made_to_measure:
+            require_possible(limits, runtime)
         now = asyncio.get_running_loop().time()
         return Job(
-            id=uuid.uuid4().hex,
+            id=os.urandom(ID_BYTES).hex(),
             spec=spec,
             limits=limits,
-            made_to_measure=limits.exceeding(runtime.ceiling) is not None,
+            made_to_measure=made_to_measure,
             start_by=now + self._settings.queue_seconds,
             accepted_at=now,
             tenant=tenant,
-            reuse=self._settings.reuse and tenant is not None,
+            reuse=tenant is not None
+            and runtime.can_be_kept
+            and (recycle or self._settings.recycle) is Recycle.LEAK,
+            compile_limits=runtime.compile_limits,
         )
 
 

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,16 @@ from orchestrator.api.app import make_app
 from orchestrator.api.state import ApiSettings, ApiState
 from orchestrator.bootstrap import open_engine, open_orchestrator
 from orchestrator.config import Settings
+from orchestrator.dashboard.sampler import open_sampler
 from orchestrator.doctor import require_host
 from orchestrator.domain.errors import ConfigurationError
+from orchestrator.domain.limits import MIB
 from orchestrator.domain.tenant import Scope, Tenant
 from orchestrator.jobs import JobService, JobsSettings, open_job_service
 from orchestrator.monitoring import Monitor
 from orchestrator.policies.fairness import FairnessSettings
+from orchestrator.pool.claim import hold_claim
+from orchestrator.readiness import Readiness
 from orchestrator.scheduler.dispatcher import DispatcherSettings
 from orchestrator.store.store import Store, StoreSettings, open_store
 from orchestrator.tracing import open_tracing
@@ -36,6 +40,8 @@ __all__ = ("MeasuringLoop", "data_folder", "jobs_settings", "require_safe_addres
 
 ADMIN = "admin"
 ADMIN_KEY_FILE = "admin.key"
+LEAST_FREE_BYTES = 64 * MIB
+"""With less on the data folder's disk the service is not ready."""
 SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while another waits for it. Threads talk to the engine and the store;
 with Python's own 5 ms, an answer that is ready waits that long for one of them."""
@@ -85,7 +91,12 @@ async def serve(settings: Settings, tell: Tell) -> None:
     """The whole service, from the host's checks to the last container removed."""
     tell("checking this host")
     await require_host(settings)
-    async with open_parts(settings, tell) as (app, service):
+    with hold_claim(data_folder(settings)) as claim:
+        await _serve(settings, tell, claim)
+
+
+async def _serve(settings: Settings, tell: Tell, claim: str) -> None:
+    async with open_parts(settings, tell, claim=claim) as (app, service):
         server = _Server(
             uvicorn.Config(
                 app,
@@ -112,7 +123,9 @@ async def serve(settings: Settings, tell: Tell) -> None:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, tell: Tell) -> AsyncIterator[tuple[ASGIApp, JobService]]:
+async def open_parts(
+    settings: Settings, tell: Tell, *, claim: str = ""
+) -> AsyncIterator[tuple[ASGIApp, JobService]]:
     """The application with all that is behind it, put together."""
     folder = data_folder(settings)
     monitor = Monitor(tracer := open_tracing())
@@ -120,17 +133,20 @@ async def open_parts(settings: Settings, tell: Tell) -> AsyncIterator[tuple[ASGI
         async with (
             _open_store(settings, folder, tell) as store,
             open_engine(settings) as engine,
-            open_orchestrator(settings, telemetry=monitor) as orchestrator,
+            open_orchestrator(settings, telemetry=monitor, claim=claim) as orchestrator,
             open_job_service(orchestrator, store, jobs_settings(settings), monitor) as service,
         ):
-            monitor.watch(orchestrator.statistics, service.dispatcher.queue.depth)
-            state = ApiState(
-                service=service,
-                monitor=monitor,
-                settings=_api_settings(settings, folder),
-                ask_engine=engine.info,
-            )
-            yield make_app(state), service
+            monitor.watch(orchestrator.statistics, service.dispatcher.queue.depth, folder)
+            readiness = _readiness(service, engine.info, folder)
+            async with open_sampler(service, monitor, readiness.ask) as sampler:
+                state = ApiState(
+                    service=service,
+                    monitor=monitor,
+                    settings=_api_settings(settings),
+                    readiness=readiness,
+                    sampler=sampler,
+                )
+                yield make_app(state), service
     finally:
         if tracer is not None:
             tracer.close()
@@ -204,13 +220,16 @@ def jobs_settings(settings: Settings) -> JobsSettings:
     )
 
 
-def _api_settings(settings: Settings, folder: Path) -> ApiSettings:
+def _api_settings(settings: Settings) -> ApiSettings:
     return ApiSettings(
         authentication=settings.authentication,
         most_body_bytes=settings.body_bytes,
         most_body_bytes_at_once=max(settings.bodies_bytes, settings.body_bytes),
-        disk=folder,
     )
+
+
+def _readiness(service: JobService, ask_engine: Callable[[], Awaitable[object]], folder: Path) -> Readiness:
+    return Readiness(service=service, ask_engine=ask_engine, disk=folder, least_free_bytes=LEAST_FREE_BYTES)
 
 
 # -- listening and stopping -----------------------------------------------------------------------------------

@@ -8,6 +8,14 @@ from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.domain.debug import (
+    ConsoleEntry,
+    DebugOptions,
+    DebugReport,
+    DebugValue,
+    ErrorLink,
+    Step,
+)
 from orchestrator.domain.errors import InvalidJob
 from orchestrator.domain.job import JobSpec, Mode
 from orchestrator.domain.limits import Limits
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "containers_to_wire",
+    "debug_to_wire",
     "request_from_wire",
     "request_to_wire",
     "result_to_wire",
@@ -46,6 +55,55 @@ def result_to_wire(result: JobResult) -> dict[str, Any]:
         "attempts": result.attempts,
         "findings": [_fields_of(finding) for finding in result.findings],
         "code_changes": list(result.code_changes),
+        "debug": result.debug and debug_to_wire(result.debug),
+    }
+
+
+def debug_to_wire(report: DebugReport) -> dict[str, Any]:
+    """What debug mode recorded, as a JSON object. A part that was not asked for is null."""
+    console, errors, steps = report.console, report.errors, report.steps
+    return {
+        "console": None if console is None else [_entry_to_wire(each) for each in console],
+        "errors": None if errors is None else [_link_to_wire(each) for each in errors],
+        "profile": report.profile and _fields_of(report.profile),
+        "steps": None if steps is None else [_step_to_wire(each) for each in steps],
+        "truncated": list(report.truncated),
+        "unreadable": report.unreadable,
+    }
+
+
+def _entry_to_wire(entry: ConsoleEntry) -> dict[str, Any]:
+    return {
+        **_fields_of(entry),
+        "arguments": [_value_to_wire(each) for each in entry.arguments],
+        "position": entry.position and _fields_of(entry.position),
+    }
+
+
+def _link_to_wire(link: ErrorLink) -> dict[str, Any]:
+    frames = [
+        {
+            "position": _fields_of(frame.position),
+            "excerpt": [_fields_of(line) for line in frame.excerpt],
+        }
+        for frame in link.frames
+    ]
+    return {**_fields_of(link), "frames": frames}
+
+
+def _step_to_wire(step: Step) -> dict[str, Any]:
+    return {
+        **_fields_of(step),
+        "position": _fields_of(step.position),
+        "changed": [{"name": each.name, "value": _value_to_wire(each.value)} for each in step.changed],
+        "value": step.value and _value_to_wire(step.value),
+    }
+
+
+def _value_to_wire(value: DebugValue) -> dict[str, Any]:
+    return {
+        **_fields_of(value),
+        "entries": [{"name": name, "value": _value_to_wire(each)} for name, each in value.entries],
     }
 
 
@@ -63,13 +121,14 @@ def request_to_wire(spec: JobSpec) -> dict[str, Any]:
         "files": {name: base64.b64encode(data).decode() for name, data in spec.files.items()},
         "limits": spec.limits and _fields_of(spec.limits),
         "output_schema_json": spec.output_schema_json,
+        "debug": spec.debug and _fields_of(spec.debug),
     }
 
 
 def request_from_wire(kept: Mapping[str, Any]) -> JobSpec:
     """The request that `request_to_wire` wrote. Raises InvalidJob where it is none that can be run any more."""
     try:
-        allowed, limits = kept["allowed_globals"], kept["limits"]
+        allowed, limits, debug = kept["allowed_globals"], kept["limits"], kept.get("debug")
         return JobSpec(
             runtime=kept["runtime"],
             code=kept["code"],
@@ -82,6 +141,7 @@ def request_from_wire(kept: Mapping[str, Any]) -> JobSpec:
             files={name: base64.b64decode(data) for name, data in kept["files"].items()},
             limits=None if limits is None else Limits(**limits),
             output_schema_json=kept.get("output_schema_json"),
+            debug=None if debug is None else DebugOptions(**debug),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidJob("request", f"was kept by another version: {error!r}"[:200]) from None

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
 from dispatchers import SlowBackend, slow_backend
 from making import make_runtime
-from pools import RUNTIME, fake_pool
+from pools import RUNTIME, fake_pool, reuse_settings
 
 from orchestrator.api.app import api_of, make_app
 from orchestrator.api.state import ApiSettings, ApiState
-from orchestrator.domain.limits import Limits
+from orchestrator.dashboard.sampler import open_sampler
+from orchestrator.domain.limits import MIB, Limits
 from orchestrator.domain.tenant import Scope, Tenant
 from orchestrator.guard.policy import load_preset
 from orchestrator.jobs import JobService, JobsSettings, open_job_service
 from orchestrator.monitoring import Monitor
+from orchestrator.readiness import Readiness
 from orchestrator.scheduler.dispatcher import DispatcherSettings
 from orchestrator.scheduler.run import JobRunner
 from orchestrator.service import Orchestrator, ServiceSettings
@@ -58,7 +60,16 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    folder, backend: SlowBackend | None = None, *, places=1000, maximum=8, target=2, reserved_warm=0, **api
+    folder,
+    backend: SlowBackend | None = None,
+    *,
+    places=1000,
+    maximum=8,
+    target=2,
+    reserved_warm=0,
+    least_free_bytes=64 * MIB,
+    sampling=None,
+    **api,
 ):
     """The service over a store in `folder`; leave and enter again for a restart."""
     backend, monitor = backend or slow_backend(), Monitor()
@@ -68,7 +79,9 @@ async def open_house(
 
     async with (
         open_store(f"sqlite:///{folder / 'store.sqlite3'}") as store,
-        fake_pool(backend, {RUNTIME: target}, telemetry=monitor, maximum=maximum) as pool,
+        fake_pool(
+            backend, {RUNTIME: target}, telemetry=monitor, maximum=maximum, reuse=reuse_settings()
+        ) as pool,
         open_checker(monitor) as checker,
     ):
         runner = JobRunner(pool=pool, telemetry=monitor, cpus=1.0)
@@ -87,13 +100,23 @@ async def open_house(
         )
         while pool.count_warm(RUNTIME) < target:
             await asyncio.sleep(0)
-        async with open_job_service(orchestrator, store, jobs, monitor) as service:
-            monitor.watch(orchestrator.statistics, service.dispatcher.queue.depth)
+        async with (
+            open_job_service(orchestrator, store, jobs, monitor) as service,
+            AsyncExitStack() as stack,
+        ):
+            monitor.watch(orchestrator.statistics, service.dispatcher.queue.depth, folder)
+            readiness = Readiness(
+                service=service, ask_engine=engine_answers, disk=folder, least_free_bytes=least_free_bytes
+            )
+            sampler = await stack.enter_async_context(
+                open_sampler(service, monitor, readiness.ask, **(sampling or {}))
+            )
             state = ApiState(
                 service=service,
                 monitor=monitor,
-                settings=ApiSettings(disk=folder, **api),
-                ask_engine=engine_answers,
+                settings=ApiSettings(**api),
+                readiness=readiness,
+                sampler=sampler,
             )
             yield House(backend, store, service, monitor, state, make_app(state))
 

@@ -24,6 +24,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--soak-seconds", type=int, default=60, help="How long the soak test drives jobs and faults."
     )
+    parser.addoption(
+        "--all-attacks-in-debug-mode", action="store_true", help="The whole corpus there, not a choice of it."
+    )
 
 
 @pytest.fixture(scope="session")

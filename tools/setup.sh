@@ -115,13 +115,75 @@ install_test_runtimes() { # further container runtimes, for the tests that need 
   [ "${release:-0}" -lt 20240729 ] || apt_install runsc
 }
 
-build_images() {
-  if ! .venv/bin/sandbox-orch images list --json | grep -q '"is_current": false'; then
+install_test_compose() { # Compose v2 and Debian's docker-compose 1.29, for the tests of compose.yaml; as root only, by apt
+  is_root && has_apt || return 0
+  if apt-cache policy docker-compose 2>/dev/null | grep -q 'Candidate: 1\.'; then
+    command -v docker-compose >/dev/null 2>&1 || apt_install docker-compose
+  fi
+  docker compose version >/dev/null 2>&1 && return 0
+  [ -x .venv/compose-v2/docker-compose ] && return 0
+  say "fetching Compose v2 of Debian 13 for the tests, beside the system's packages"
+  folder=$(pwd)/.venv/compose-v2
+  mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial" "$folder/root"
+  mirror=${SANDBOX_ORCH_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | grep -m 1 '/debian/$')}
+  [ -n "$mirror" ] || die "no mirror of Debian is known here; name one: SANDBOX_ORCH_DEBIAN_MIRROR"
+  keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  echo "deb [signed-by=$keyring] $mirror trixie main" >"$folder/sources.list"
+  options="-o Dir::Etc::SourceList=$folder/sources.list -o Dir::Etc::SourceParts=/dev/null
+    -o Dir::State::Lists=$folder/lists -o Dir::Cache=$folder/cache -o APT::Sandbox::User=root"
+  # shellcheck disable=SC2086 # several options
+  (cd "$folder" && apt-get -qq $options update && apt-get -qq $options download docker-compose) ||
+    die "could not fetch docker-compose of Debian 13; look at the messages above"
+  dpkg-deb --extract "$folder"/docker-compose_*.deb "$folder/root"
+  ln -sf "$(find "$folder/root" -path '*cli-plugins/docker-compose' | head -n 1)" "$folder/docker-compose"
+  rm -rf "$folder/lists" "$folder/cache" "$folder"/*.deb
+}
+
+install_test_programs() { # what docs/install.md and docs/proxy.md ask for, for their tests; as root only
+  is_root && has_apt || return 0
+  /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || apt_install python3 python3-venv
+  command -v curl >/dev/null 2>&1 || apt_install curl
+  command -v npm >/dev/null 2>&1 || apt_install npm # fetches the diagrams' program of the docs' site, once
+  [ ! -x /usr/sbin/nginx ] || return 0
+  # The package would start a server for the machine, which nobody asked for: for this once, none may start.
+  local policy=/usr/sbin/policy-rc.d
+  if [ -e "$policy" ]; then
+    apt_install nginx
+    return
+  fi
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  apt_install nginx
+  rm -f "$policy"
+  trap - EXIT
+  # Nor at the next boot.
+  [ ! -d /run/systemd/system ] || systemctl -q disable nginx 2>/dev/null || true
+}
+
+install_test_browser() { # a browser for the tests of the dashboard, and Prometheus for those of its rules; as root only
+  is_root && has_apt || return 0
+  command -v chromium >/dev/null 2>&1 || apt_install chromium fonts-dejavu-core
+  command -v prometheus >/dev/null 2>&1 && return 0
+  [ -x .tools/prometheus/usr/bin/promtool ] && return 0
+  # Its two programs only: the package would start a server for the machine, which nobody asked for.
+  say "unpacking Debian's prometheus into .tools (not installed)"
+  [ "$apt_updated" = yes ] || { apt-get -qq update && apt_updated=yes; }
+  mkdir -p .tools/prometheus
+  (cd .tools && apt-get -qq download prometheus >/dev/null && dpkg-deb -x prometheus_*.deb prometheus && rm prometheus_*.deb) ||
+    die "could not get Debian's prometheus; look at the messages above"
+}
+
+build_images() { # build_images [RUNTIME...]: node and python unless named
+  [ "$#" -gt 0 ] || set -- node python
+  # Which of them are not current: `images list` has a line for every runtime, on offer or not.
+  names=$(printf '%s|' "$@")
+  if ! .venv/bin/sandbox-orch images list | grep -E "^(${names%|}) .* (missing|stale)( |$)" >/dev/null; then
     return
   fi
   if is_root && has_apt && ! command -v mmdebstrap >/dev/null 2>&1; then
     apt_install mmdebstrap # for machines whose engine reaches no registry
   fi
   say "building the runtime images (some minutes, once)"
-  .venv/bin/sandbox-orch images build || exit 3
+  .venv/bin/sandbox-orch images build "$@" || exit 3
 }

@@ -14,6 +14,7 @@ const { ivm } = createRequire(import.meta.url)('./isolated-vm.node');
 const MIB = 1024 * 1024;
 const MIN_MEMORY_MIB = 8; // isolated-vm's own minimum
 const OWN_MEMORY_MIB = 1; // what our files in the isolate hold
+const DEBUG_MEMORY_MIB = 4; // what debug.js and V8's inspector hold besides
 const BLOCKING_COMPILE_LENGTH = 65_536; // longer sources are compiled off this thread, which then answers pings
 const SETTLING_ROUNDS = 3;
 
@@ -47,24 +48,46 @@ export class TenantIsolate {
   /** Who hears of the tenant: `wrote(stream, text)`, `delivered(payload)`, `exited(code, files)`, `collapsed(reason)`. */
   listener = null;
 
-  constructor(memoryBytes) {
+  /** `debug` (a DebugSession of debugging.cjs) furnishes it for a job in debug mode. */
+  constructor(memoryBytes, debug = null) {
     this.memoryBytes = memoryBytes;
+    const inspector = debug !== null && debug.inspector;
     this.#isolate = new ivm.Isolate({
-      memoryLimit: Math.max(MIN_MEMORY_MIB, Math.ceil(memoryBytes / MIB)) + OWN_MEMORY_MIB,
+      memoryLimit: Math.max(MIN_MEMORY_MIB, Math.ceil(memoryBytes / MIB)) + OWN_MEMORY_MIB + (debug === null ? 0 : DEBUG_MEMORY_MIB),
+      inspector,
       onCatastrophicError: (reason) => this.listener.collapsed(reason),
     });
-    this.#context = this.#isolate.createContextSync();
-    this.#boot();
+    this.#context = this.#isolate.createContextSync({ inspector });
+    this.#boot(debug);
   }
 
-  #boot() {
+  #boot(debug) {
     const makers = this.#evaluate(MAKERS_SOURCE, 'sandbox:makers.js');
     const boot = this.#evaluate(TENANT_SOURCE, 'sandbox:tenant.js');
-    const steps = boot.applySync(undefined, [makers.derefInto(), this.#context, ...this.#callbacks()], RESULT_REFERENCE);
+    const extra = debug === null ? [] : this.#debugArguments(debug);
+    const steps = boot.applySync(undefined, [makers.derefInto(), this.#context, ...this.#callbacks(), ...extra], RESULT_REFERENCE);
     for (const name of ['start', 'finish', 'unhandled', 'startProgram', 'advance', 'crash']) {
       this.#steps[name] = steps.getSync(name, REFERENCE);
     }
+    if (debug !== null) this.#steps.variables = steps.getSync('variables', REFERENCE);
   }
+
+  #debugArguments({ source, wanted }) {
+    const report = guarded((line) => this.listener?.reported(line));
+    return [
+      this.#evaluate(source, 'sandbox:debug.js').derefInto(),
+      new ivm.Callback(report, { ignored: true }),
+      JSON.stringify(wanted),
+    ];
+  }
+
+  /** A session with the isolate's inspector, where it was made with one. */
+  openInspector() { return this.#isolate.createInspectorSession(); }
+
+  /** Puts a function of ours where the inspector can take hold of it, before the tenant's code runs; `takeBack` right after. */
+  lend(name, step) { this.#context.global.setSync(name, this.#steps[step].derefInto()); }
+
+  takeBack(name) { this.#context.global.deleteSync(name); }
 
   #callbacks() {
     const wrote = guarded((stream, text) => this.listener?.wrote(stream, text));

@@ -23,15 +23,18 @@ class Job {
     this.writer = writer;
     this.streams = { stdout: new TenantStream(frame.limits.output_bytes), stderr: new TenantStream(frame.limits.output_bytes) };
     this.answered = false;
+    this.told = false; // the answer is on its way; in debug mode a little later
     this.waiting = []; // frames, oldest first
     this.flushing = false;
     this.tailTimer = null;
     this.memoryWatch = null;
+    this.debug = null; // a DebugSession, in debug mode
     tenant.listener = this;
   }
 
   async run() {
     try {
+      if (this.debug !== null) { await this.runDebugged(); return; }
       const compiled = this.tenant.compile(this.frame.code);
       this.begin(compiled instanceof Promise ? await compiled : compiled);
     } catch (error) {
@@ -40,11 +43,32 @@ class Job {
     }
   }
 
+  async runDebugged() {
+    await this.debug.prepare(this.tenant, (line) => this.reported(line));
+    this.debug.watch(() => this.outOfMemory());
+    const script = await this.tenant.compile(this.frame.code);
+    await this.debug.arm();
+    this.begin(script);
+  }
+
+  /** One record of debug mode, a line of JSON: opaque text, as the payload is. */
+  reported(line) {
+    if (this.told) return;
+    const last = this.waiting.at(-1);
+    if (last !== undefined && last.type === 'debug' && last.payload.length < MAX_JOINED_BYTES) last.payload += `${line}\n`;
+    else this.waiting.push({ type: 'debug', job: this.frame.job, payload: `${line}\n` });
+    this.flushSoon();
+  }
+
   // ── Streams ─────────────────────────────────────────────────────────────────────────────────────────────────────
   wrote(stream, text) {
     if (this.answered) return;
     this.forward(stream, this.streams[stream].take(text));
     if (this.streams[stream].hasTail) this.tailTimer ??= setTimeout(() => this.forwardTails(), TAIL_EVERY_MS);
+    this.flushSoon();
+  }
+
+  flushSoon() {
     if (this.flushing) return;
     this.flushing = true;
     setImmediate(() => { this.flushing = false; this.flush(); }); // what came together goes together
@@ -83,7 +107,14 @@ class Job {
     this.answered = true;
     clearTimeout(this.tailTimer);
     clearInterval(this.memoryWatch);
-    this.waiting.push({ type: 'result', job: this.frame.job, how, ...NOTHING, ...fields });
+    const result = { type: 'result', job: this.frame.job, how, ...NOTHING, ...fields };
+    if (this.debug === null) this.tell(result);
+    else this.debug.finish().finally(() => this.tell(result));
+  }
+
+  tell(result) {
+    this.told = true;
+    this.waiting.push(result);
     this.flush();
   }
 
@@ -105,11 +136,20 @@ class Job {
   /** V8 could not go on at all; the isolate's thread will never return. */
   collapsed(reason) {
     process.stderr.write(`runner: ${reason}\n`);
+    this.debug = null; // its isolate answers nothing any more
     this.outOfMemory();
     process.abort();
   }
 
   lost(error) { throw error; }
+
+  /** In debug mode the place where the source is none is a stack trace too. */
+  reportRefusal({ name, message, line, column }) {
+    if (this.frame.debug?.stack_traces !== true) return;
+    const frames = line === null ? [] : [['job.js', line, column, null]];
+    const error = { name, message, relation: 'thrown', parent: null, frames, cut: false };
+    this.reported(JSON.stringify({ kind: 'errors', errors: [error], cut: false }));
+  }
 }
 
 export class FunctionJob extends Job {
@@ -152,7 +192,10 @@ export class FunctionJob extends Job {
 
   exited() { /* program mode's */ }
 
-  refuse(described) { this.answer('returned', { payload: JSON.stringify({ status: 'error', error: described }) }); }
+  refuse(described) {
+    this.reportRefusal(described);
+    this.answer('returned', { payload: JSON.stringify({ status: 'error', error: described }) });
+  }
 }
 
 export class ProgramJob extends Job {
@@ -187,12 +230,16 @@ export class ProgramJob extends Job {
   exited(code, files) {
     const left = Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]));
     this.answer('exited', { exit_code: code, files: left });
-    setImmediate(() => this.tenant.dispose()); // it spins until then
+    const dispose = () => this.tenant.dispose(); // it spins until then
+    if (this.debug === null) setImmediate(dispose);
+    else this.debug.finish().finally(dispose);
   }
 
   delivered() { /* function mode's */ }
 
-  refuse({ stack, line, column }) {
+  refuse(described) {
+    const { stack, line, column } = described;
+    this.reportRefusal(described);
     const place = line === null ? '' : excerpt(this.frame.code, line, column);
     this.wrote('stderr', `${place}${stack}\n`);
     this.answer('exited', { exit_code: 1 });

@@ -6,7 +6,7 @@
  */
 (function makeProgram(js, kit, job) {
   'use strict';
-  const { text, inspect, errors, emit, exited, install, makers } = kit;
+  const { text, inspect, errors, emit, exited, install, makers, written } = kit;
   const MAX_FILES_LEFT = 64;
   const MAX_DELAY_MS = 2_147_483_647;
 
@@ -236,6 +236,7 @@
     const stream = {
       fd, writable: true,
       write(chunk, encoding, callback) {
+        if (written !== null) written(name, chunk);
         emit(name, typeof chunk === 'string' ? chunk : text.decodeUtf8(files.bytesOf(chunk)));
         const done = typeof encoding === 'function' ? encoding : callback;
         if (typeof done === 'function') nextTick(done);

@@ -8,6 +8,7 @@
  * SECURITY: tenant code never runs in this isolate. It alone holds descriptors 0, 1 and 2.
  */
 import { readFileSync, readSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -53,11 +54,19 @@ function received(message, warm, frames) {
 
 function serve(message, warm, frames) {
   const wanted = message.limits.memory_bytes;
-  tenant = wanted === warm.memoryBytes ? warm : new TenantIsolate(wanted);
+  const debug = message.debug === undefined ? null : debugSession(message);
+  tenant = wanted === warm.memoryBytes && debug === null ? warm : new TenantIsolate(wanted, debug);
   job = new (message.mode === 'program' ? ProgramJob : FunctionJob)(message, tenant, frames);
+  job.debug = debug;
   job.run();
   const served = job;
   if (attending) setTimeout(() => served.watchMemory(), ATTEND_AFTER_MS);
+}
+
+/** Debug mode, loaded when a job asks for it. */
+function debugSession({ debug, limits }) {
+  const { DebugSession } = createRequire(import.meta.url)('./debugging.cjs');
+  return new DebugSession(debug, limits);
 }
 
 // ── Between two jobs of one tenant ────────────────────────────────────────────────────────────────────────────────

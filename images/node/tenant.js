@@ -4,16 +4,19 @@
  * Owns: the globals (`input`, `output`, `console`, …), running the tenant's script, and the payload that answers it.
  * Must not know: frames, descriptors, the host. All it holds of the outside are its own context and four callbacks:
  * `write(stream, text)` (sent and forgotten), `writeAndWait(stream, text)`, `deliver(payload)`, `exited(code, files)`.
+ * In debug mode there are three more: the maker of debug.js, `report(line)`, and what is to be recorded, as JSON text.
  *
  * SECURITY: `context`, scripts and callbacks live in this closure only. It is strict code, so neither `caller`,
  * `arguments` nor a CallSite (getFunction, getThis) gives a tenant a way from its own frame to ours.
  */
-(function bootTenant(makers, context, write, writeAndWait, deliver, exited) {
+(function bootTenant(makers, context, write, writeAndWait, deliver, exited, makeDebug, report, debugWanted) {
   'use strict';
   const js = makers.intrinsics();
   const text = makers.text(js);
   const inspect = makers.inspect(js, text);
-  const errors = makers.errors(js, text, inspect);
+  const debug = makeDebug === undefined ? null : makeDebug(js, text, inspect, report, js.parse(debugWanted));
+  const plainErrors = makers.errors(js, text, inspect);
+  const errors = debug === null ? plainErrors : debug.watchedErrors(plainErrors);
   const json = makers.output(js);
   const { stringify } = js;
 
@@ -114,6 +117,7 @@
     install('input', input, true);
     install('output', undefined, true);
     if (allowedGlobals !== null) narrowGlobals(js.parse(allowedGlobals));
+    if (debug !== null) debug.begin();
     try {
       script.runSync(context, BY_REFERENCE);
     } catch (thrown) {
@@ -169,8 +173,10 @@
   function startProgram(script, job) {
     js.deleteProperty(globalThis, 'input');
     js.deleteProperty(globalThis, 'output');
-    program = makers.program(js, { __proto__: null, text, inspect, errors, emit, exited, install, makers }, job);
+    const written = debug === null ? null : debug.written;
+    program = makers.program(js, { __proto__: null, text, inspect, errors, emit, exited, install, makers, written }, job);
     if (job.allowedGlobals !== null) narrowGlobals(job.allowedGlobals);
+    if (debug !== null) debug.begin();
     program.begin(() => { script.runSync(context, BY_REFERENCE); });
   }
   const advance = () => program.advance();
@@ -189,10 +195,10 @@
   }
 
   const ownConsole = makers.console(js, inspect, emit);
-  install('console', ownConsole, false);
+  install('console', debug === null ? ownConsole : debug.watchedConsole(ownConsole), false);
   install('btoa', text.globals.btoa, false);
   install('atob', text.globals.atob, false);
   settleWebAssemblyAtOnce();
   rehearse();
-  return { start, finish, unhandled, startProgram, advance, crash };
+  return { start, finish, unhandled, startProgram, advance, crash, variables: debug === null ? undefined : debug.variables };
 })

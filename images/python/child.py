@@ -12,12 +12,13 @@ import signal
 import sys
 from importlib import import_module
 from json import loads
-from os import _exit, close, read, write
+from os import _exit, close, dup2, read, write
+from resource import RLIMIT_NOFILE, getrlimit
 from signal import pause
+from types import ModuleType
 
 import function_mode
 import lockdown
-import payload
 import program_mode
 from frames import LENGTH
 from inbox import PayloadInbox
@@ -28,6 +29,8 @@ from pristine import BUILTINS as __builtins__  # noqa: F401
 _READ_BYTES = 64 * 1024
 _REHEARSALS = 8
 _EXIT_BROKEN = 70
+_OURS = os.path.dirname(os.path.abspath(__file__))
+_forgotten: dict[str, ModuleType] = {}
 
 # What jobs import most, in memory before they ask. asyncio alone takes 80 ms to import.
 _PRELOADED = (
@@ -56,12 +59,34 @@ def _run(job: dict[str, object]) -> None:
     limits = job["limits"]
     lockdown.limit_child(cpu_time_ms=limits["cpu_time_ms"], disk_bytes=limits["disk_bytes"])
     gc.enable()
-    if job["mode"] == "program":
+    if "debug" in job:
+        _run_debugged(job)
+    elif job["mode"] == "program":
         close(PAYLOAD)
         _exit(program_mode.run(job))
-    result = function_mode.run(job)
+    else:
+        result = function_mode.run(job)
+        program_mode.flush_streams()
+        _deliver(PayloadInbox.HEADER.pack(result.length) + result.text)
+        _await_end()
+
+
+def _run_debugged(job: dict[str, object]) -> None:
+    """The same with debug mode, whose records go the way of the payload, before it."""
+    if job["mode"] == "program":
+        # A program finds descriptor 4 closed, as without debug mode: its records have the last one.
+        last = getrlimit(RLIMIT_NOFILE)[0] - 1
+        dup2(PAYLOAD, last)
+        close(PAYLOAD)
+        debugger = _make_debugger(job, last)
+        code = program_mode.run(job, debugger)
+        debugger.leave()
+        _exit(code)
+    debugger = _make_debugger(job, PAYLOAD)
+    result = function_mode.run(job, debugger)
     program_mode.flush_streams()
-    _deliver(result)
+    debugger.leave()
+    _deliver(PayloadInbox.HEADER.pack(result.length) + result.text)
     _await_end()
 
 
@@ -82,8 +107,8 @@ def _read_job() -> bytes:
     return bytes(memoryview(received)[LENGTH.size :])
 
 
-def _deliver(result: payload.Payload) -> None:
-    left = memoryview(PayloadInbox.HEADER.pack(result.length) + result.text)
+def _deliver(data: bytes) -> None:
+    left = memoryview(data)
     while left:
         left = left[write(PAYLOAD, left) :]
 
@@ -133,10 +158,19 @@ def _open_streams() -> None:
 def _forget_runner() -> None:
     # SECURITY: what is not in sys.modules is not found by name (attack 69), and a tenant's own file `job.py` or
     # `errors.py` is imported, not ours. The functions live on through the frames that run them.
-    ours = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [path for path in sys.path if path != ours]
-    sys.path_importer_cache.pop(ours, None)
+    sys.path[:] = [path for path in sys.path if path != _OURS]
+    sys.path_importer_cache.pop(_OURS, None)
     for name, module in [*sys.modules.items()]:
-        if os.path.dirname(getattr(module, "__file__", None) or "") == ours:
-            del sys.modules[name]
+        if os.path.dirname(getattr(module, "__file__", None) or "") == _OURS:
+            _forgotten[name] = sys.modules.pop(name)
     sys.argv[:] = ["job.py"]
+
+
+def _make_debugger(job: dict[str, object], descriptor: int) -> object:
+    """Loads the files of debug mode, before any tenant code; they are forgotten as all others were."""
+    sys.modules.update(_forgotten)
+    sys.path.insert(0, _OURS)
+    try:
+        return import_module("debugging").Debugger(job, descriptor)
+    finally:
+        _forget_runner()

@@ -174,6 +174,23 @@ def _excerpt(place: Place, lines: list[str]) -> list[str]:
 # -- places ---------------------------------------------------------------------------------------------------------
 
 
+def related_to(error: BaseException) -> list[tuple[str, BaseException]]:
+    """What led to an exception: its cause, else the one being handled; and the members of a group."""
+    cause, context = _cause_of(error), _context_of(error)
+    related = [("cause", cause)] if cause is not None else []
+    if cause is None and context is not None and not _hides_context(error):
+        related = [("context", context)]
+    if issubclass(type(error), BaseExceptionGroup):
+        related += [("member", one) for one in _grouped_in(error)[:_MOST_GROUPED]]
+    return related
+
+
+def places_of(error: BaseException, lines: list[str]) -> list[Place | int]:
+    """The tenant's frames, outermost first, that of a syntax error included; of a long middle only the number."""
+    found = _places(error, lines)
+    return [*found, _syntax_place(error)] if _is_in_source(error) else found
+
+
 def _last_place(error: BaseException, lines: list[str]) -> Place | None:
     if _is_in_source(error):
         return _syntax_place(error)

@@ -23,24 +23,30 @@ _RECURSION_LIMIT = 1000
 _MOST_DIGITS = sys.int_info.default_max_str_digits
 
 
-def run(job: dict[str, object]) -> payload.Payload:
+def run(job: dict[str, object], debugger: object = None) -> payload.Payload:
     """Run one job. Whatever the tenant's code does short of ending the process, this is its payload."""
     limit = job["limits"]["output_bytes"] + PAYLOAD_ROOM_BYTES
     try:
-        output = _evaluate(job)
+        output = _evaluate(job, debugger)
         _regain_control()
         return payload.of_output(output, limit)
     except BaseException as error:  # SystemExit and KeyboardInterrupt are the tenant's too
+        if debugger is not None:
+            _regain_control()
+            debugger.leave()
+            debugger.failed(error, job["code"])
         return _of_error(error, job["code"], limit)
 
 
-def _evaluate(job: dict[str, object]) -> object:
+def _evaluate(job: dict[str, object], debugger: object) -> object:
     value = loads(job["input"])
     namespace = fresh_main(job["allowed_globals"])
     namespace["input"] = value
     namespace["output"] = None
     settle = _Settler()
     code = compile(job["code"], SOURCE_NAME, "exec", _TOP_LEVEL_AWAIT, dont_inherit=True)
+    if debugger is not None:
+        debugger.begin()
     settle(eval(code, namespace))  # None, or a coroutine where the source awaits at its top level
     if job["entrypoint"] is None:
         return settle(namespace.get("output"))

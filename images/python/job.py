@@ -18,7 +18,7 @@ _SHAPE = {
 class Job:
     """The supervisor's view of a job. Immutable by convention, made by `from_wire` only."""
 
-    __slots__ = ("files", "id", "is_program", "output_bytes", "payload_bytes", "stdin")
+    __slots__ = ("files", "id", "is_debugged", "is_program", "output_bytes", "payload_bytes", "stdin")
 
     SAMPLE = {
         "job": "rehearsal", "mode": "function", "code": "output = 1", "input": "{}", "entrypoint": None,
@@ -37,6 +37,8 @@ class Job:
         for name in ("output_bytes", "cpu_time_ms", "disk_bytes"):
             if type(fields["limits"].get(name)) is not int or fields["limits"][name] <= 0:
                 raise ProtocolError(f"a job whose limits.{name} is no positive whole number")
+        if not isinstance(fields.get("debug", {}), dict):
+            raise ProtocolError("a job whose debug has no proper value")
         return cls(fields)
 
     def __init__(self, fields: dict[str, object]) -> None:
@@ -46,3 +48,4 @@ class Job:
         self.payload_bytes = self.output_bytes + PAYLOAD_ROOM_BYTES
         self.stdin = fields["stdin"].encode("utf-8", "replace") if self.is_program else b""
         self.files = fields["files"]
+        self.is_debugged = "debug" in fields

@@ -23,7 +23,7 @@ _stdout, _stderr = sys.stdout, sys.stderr
 _default_excepthook = sys.excepthook
 
 
-def run(job: dict[str, object]) -> int:
+def run(job: dict[str, object], debugger: object = None) -> int:
     """Run one program to its very end: threads joined, exit handlers called, streams flushed. Its exit code."""
     try:
         folder.place(job["files"])
@@ -32,7 +32,7 @@ def run(job: dict[str, object]) -> int:
         return 1
     sys.argv[:] = [SOURCE_NAME, *job["args"]]
     sys.path.insert(0, getcwd())
-    code = _run_main(job)
+    code = _run_main(job, debugger)
     _quietly(threading._shutdown)  # noqa: SLF001 - joins what is no daemon, as the interpreter does
     _quietly(_run_exitfuncs)
     return code if flush_streams() else code or _FLUSH_FAILED
@@ -54,13 +54,17 @@ def add_exit_to_builtins() -> None:
     builtins.quit = Quitter("quit", "Ctrl-D (i.e. EOF)")
 
 
-def _run_main(job: dict[str, object]) -> int:
+def _run_main(job: dict[str, object], debugger: object) -> int:
     try:
         code = compile(job["code"], SOURCE_NAME, "exec", dont_inherit=True)
+        if debugger is not None:
+            debugger.begin()
         exec(code, fresh_main(job["allowed_globals"]))
     except SystemExit as leaving:
         return _exit_code(SystemExit.code.__get__(leaving))
     except BaseException as error:
+        if debugger is not None:
+            debugger.failed(error, job["code"])
         _report(error, job["code"])
         return 1
     return 0

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from orchestrator import __version__
 from orchestrator.api.bodies import BoundedBodies, RequestIds
+from orchestrator.api.dashboard_routes import dashboard_router
 from orchestrator.api.host_routes import host_router
 from orchestrator.api.problems import install_problems
 from orchestrator.api.routes import jobs_router
@@ -37,6 +38,7 @@ def api_of(state: ApiState) -> FastAPI:
     app.state.api = state
     app.include_router(jobs_router)
     app.include_router(host_router)
+    app.include_router(dashboard_router)
     install_problems(app)
     _complete_document(app)
     return app
@@ -50,8 +52,8 @@ def _complete_document(app: FastAPI) -> None:
         if app.openapi_schema is None:
             made = make_document()
             made["components"]["schemas"] |= _problem_schemas()
-            for route in (*jobs_router.routes, *host_router.routes):
-                if isinstance(route, APIRoute):
+            for route in (*jobs_router.routes, *host_router.routes, *dashboard_router.routes):
+                if isinstance(route, APIRoute) and route.include_in_schema:
                     _put_examples_back(made, route)
             app.openapi_schema = made
         return app.openapi_schema

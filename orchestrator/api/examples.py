@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ("ACCEPTED", "BATCH", "FINISHED", "JOBS", "POOL", "READY", "RESULT", "RUNTIMES", "STATS")
+__all__ = (
+    "ACCEPTED",
+    "BATCH",
+    "CHECKED",
+    "DEBUGGED",
+    "FINISHED",
+    "JOBS",
+    "POOL",
+    "READY",
+    "REQUEST",
+    "RESULT",
+    "RUNTIMES",
+    "STATS",
+)
 
 _ID = "0d4c7a1f6a9e4d0f8c6b2e9a51f3b7c2"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -29,7 +42,7 @@ RESULT: dict[str, Any] = {
     "timing": {
         "validate_ms": 0.03, "lease_ms": 0.1, "run_ms": 2.1, "collect_ms": 0.1, "total_ms": 2.3,
         "validated_ms": 0.03, "queued_ms": 0.09, "leased_ms": 0.13, "dispatched_ms": 0.2,
-        "first_byte_ms": 2.2, "executed_ms": 2.23, "collected_ms": 2.33,
+        "first_byte_ms": 2.2, "compiled_ms": None, "executed_ms": 2.23, "collected_ms": 2.33,
     },
     "container": {
         "id": "3f0c2b5e8a6d", "image_digest": "sha256:1c1b…", "profile_digest": "sha256:8a7f…",
@@ -38,6 +51,46 @@ RESULT: dict[str, Any] = {
     "attempts": 1,
     "findings": [],
     "code_changes": [],
+    "debug": None,
+}  # fmt: skip
+
+_PLACE = {"file": "job.py", "line": 2, "column": None, "function": "total"}
+_WHOLE = {"type": "int", "text": "42", "entries": [], "truncated": False}
+
+DEBUGGED: dict[str, Any] = {
+    **RESULT,
+    "debug": {
+        "console": [
+            {
+                "at_ms": 0.2, "stream": "stdout", "level": "print", "arguments": [_WHOLE],
+                "position": {**_PLACE, "column": 5}, "truncated": False,
+            }
+        ],
+        "errors": [],
+        "profile": {
+            "format": "speedscope",
+            "content": {
+                "$schema": "https://www.speedscope.app/file-format-schema.json",
+                "shared": {"frames": [{"name": "total", "file": "job.py", "line": 1}]},
+                "profiles": [
+                    {
+                        "type": "sampled", "name": "CPU", "unit": "nanoseconds", "startValue": 0,
+                        "endValue": 5200, "samples": [[0]], "weights": [5200],
+                    }
+                ],
+                "name": "job.py", "activeProfileIndex": 0, "exporter": "sandbox-orch",
+            },
+            "complete": True,
+        },
+        "steps": [
+            {
+                "event": "line", "position": _PLACE, "depth": 1, "value": None, "truncated": False,
+                "changed": [{"name": "sum", "value": _WHOLE}],
+            }
+        ],
+        "truncated": [],
+        "unreadable": 0,
+    },
 }  # fmt: skip
 ACCEPTED: dict[str, Any] = {
     "id": _ID,
@@ -57,6 +110,7 @@ ACCEPTED: dict[str, Any] = {
     "code_sha256": _SHA256,
     "input_sha256": _SHA256,
     "metadata": {"order": "4711"},
+    "limits": _LIMITS,
     "result": None,
 }
 FINISHED: dict[str, Any] = {
@@ -68,10 +122,26 @@ FINISHED: dict[str, Any] = {
     "attempts": 1,
     "position": None,
     "estimated_start_ms": None,
-    "result": RESULT,
+    "result": DEBUGGED,
 }
 JOBS: dict[str, Any] = {"jobs": [{**FINISHED, "result": None}], "next_cursor": None}
 BATCH: dict[str, Any] = {"results": [{"status": 202, "job": ACCEPTED}]}
+REQUEST: dict[str, Any] = {
+    "request": {
+        "code": "output = input * 6", "mode": "function", "entrypoint": None, "input_json": "7", "stdin": "",
+        "args": [], "files": {},
+    }
+}  # fmt: skip
+CHECKED: dict[str, Any] = {
+    "rejected": True,
+    "findings": [
+        {
+            "rule": "import", "severity": "reject", "message": "os may not be imported", "line": 1, "column": 1,
+            "end_line": 1, "end_column": 10,
+        }
+    ],
+    "code_changes": [],
+}  # fmt: skip
 RUNTIMES: dict[str, Any] = {
     "runtimes": [
         {
@@ -118,5 +188,5 @@ STATS: dict[str, Any] = {
     "error_categories": {"wall_time_limit": 1},
 }
 READY: dict[str, Any] = {
-    "ready": True, "engine": True, "pool": True, "store": True, "disk": True, "draining": False,
+    "ready": True, "engine": True, "pool": True, "store": True, "disk": True, "checks": True, "draining": False,
 }  # fmt: skip

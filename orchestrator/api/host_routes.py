@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from dataclasses import asdict
 from typing import Annotated
 
@@ -14,17 +12,12 @@ from orchestrator.api import examples
 from orchestrator.api.answers import describe, json_answer
 from orchestrator.api.auth import OPERATOR_ONLY, Asker
 from orchestrator.api.schemas import HealthOut, PoolOut, ReadyOut, RuntimesOut, StatsOut
-from orchestrator.api.state import ApiState, state_of
-from orchestrator.domain.container import ContainerState
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.api.state import state_of
 from orchestrator.domain.tenant import Scope
 from orchestrator.jobs import require_scope
-from orchestrator.pool.pool import PoolStatistics
 from orchestrator.wire import containers_to_wire, statistics_to_wire
 
 __all__ = ("host_router",)
-
-ANSWER_WITHIN_SECONDS = 5.0
 
 host_router = APIRouter()
 _Time = Annotated[float | None, Query(ge=0, le=1e12, description="Unix seconds.", allow_inf_nan=False)]
@@ -114,37 +107,6 @@ async def healthz() -> Response:
     },
 )
 async def readyz(request: Request) -> Response:
-    """Whether jobs can be taken now: engine, pool, store and disk."""
-    state = state_of(request)
-    engine, store = await asyncio.gather(_answers(state.ask_engine()), _answers(state.service.store.health()))
-    found = {
-        "engine": engine,
-        "pool": _pool_is_fit(state.service.orchestrator.statistics()),
-        "store": store,
-        "disk": _disk_is_fit(state),
-    }
-    ready = all(found.values()) and not state.service.is_draining
-    return json_answer(
-        {"ready": ready, **found, "draining": state.service.is_draining}, 200 if ready else 503
-    )
-
-
-async def _answers(question: object) -> bool:
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            await question  # type: ignore[misc]  # an awaitable
-    except (OrchestratorError, TimeoutError):
-        return False
-    return True
-
-
-def _pool_is_fit(statistics: PoolStatistics) -> bool:
-    """Whether containers are there, or come: a runtime without any is fit only while none has failed."""
-    alive = (ContainerState.WARM, ContainerState.LEASED)
-    has_some = all(any(states.get(each, 0) for each in alive) for states in statistics.states.values())
-    return has_some or statistics.failures_in_a_row == 0
-
-
-def _disk_is_fit(state: ApiState) -> bool:
-    folder = state.settings.disk
-    return folder is None or shutil.disk_usage(folder).free >= state.settings.least_free_bytes
+    """Whether jobs can be taken now: engine, pool, store, disk, and what checks sources."""
+    found = await state_of(request).readiness.ask()
+    return json_answer(found.to_wire(), 200 if found.is_ready else 503)

@@ -18,12 +18,17 @@ from orchestrator.api.problems import location_of, problem_of
 from orchestrator.api.schemas import (
     BatchIn,
     BatchOut,
+    CheckOut,
     JobIn,
     JobOut,
     JobsOut,
+    RequestOut,
     ResultOut,
+    SourceIn,
     _ManyJobsIn,
     job_to_wire,
+    report_to_wire,
+    request_to_show,
 )
 from orchestrator.api.state import state_of
 from orchestrator.domain.errors import InvalidJob, OrchestratorError, RequestError
@@ -148,12 +153,26 @@ async def list_jobs(
     runtime: Annotated[str | None, Query(max_length=64)] = None,
     since: _Time = None,
     until: _Time = None,
+    search: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    tenant: Annotated[str | None, Query(max_length=64)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """The tenant's jobs, newest first, without their results. Times are when they were accepted."""
+    """The tenant's jobs, newest first, without their results. Times are when they were accepted.
+
+    `search` finds what an id begins with and what is in the metadata. A page of it looks at 10,000 jobs at most:
+    it may hold few jobs, or none, and have a next one. An operator may name a `tenant`.
+    """
     query = JobsQuery(
-        state=state, outcome=outcome, runtime=runtime, since=since, until=until, limit=limit, cursor=cursor
+        state=state,
+        outcome=outcome,
+        runtime=runtime,
+        since=since,
+        until=until,
+        search=search,
+        tenant=tenant,
+        limit=limit,
+        cursor=cursor,
     )
     page = await state_of(request).service.list(asker, query)
     jobs = [job_to_wire(view, with_result=False) for view in page.jobs]
@@ -171,6 +190,27 @@ async def show(
 ) -> Response:
     """One job; with `wait`, after up to so many seconds, as soon as it has finished."""
     return json_answer(job_to_wire(await state_of(request).service.get(asker, job_id, wait_seconds=wait)))
+
+
+@jobs_router.get(
+    "/jobs/{job_id}/request", responses=describe(200, RequestOut, examples.REQUEST, 401, 403, 404, 422, 503)
+)
+async def show_request(request: Request, asker: Asker, job_id: _JobId) -> Response:
+    """What a job was asked as: there until it has ended, and after that where its tenant has code kept."""
+    kept = await state_of(request).service.request_of(asker, job_id)
+    return json_answer(request_to_show(kept))
+
+
+@jobs_router.post(
+    "/check",
+    responses=describe(
+        200, CheckOut, examples.CHECKED, 400, 401, 403, 413, 415, 422, 429, 503,
+        description="What was found.",
+    ),
+)  # fmt: skip
+async def check(request: Request, asker: Asker, asked: SourceIn) -> Response:
+    """What the validator says of code under the tenant's policy. Nothing is run or kept; it counts as one job."""
+    return json_answer(report_to_wire(await state_of(request).service.check(asker, asked.spec())))
 
 
 @jobs_router.delete(

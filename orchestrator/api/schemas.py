@@ -6,10 +6,13 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from orchestrator.domain.debug import DebugOptions
 from orchestrator.domain.errors import InvalidJob
 from orchestrator.domain.finding import Severity
 from orchestrator.domain.job import (
@@ -24,11 +27,13 @@ from orchestrator.domain.job import (
 from orchestrator.domain.outcome import Outcome
 from orchestrator.domain.record import JobRecord
 from orchestrator.domain.tenant import Priority
+from orchestrator.guard.report import Report
 from orchestrator.jobs import JobView, Submission
 
 __all__ = (
     "BatchIn",
     "BatchOut",
+    "CheckOut",
     "HealthOut",
     "JobIn",
     "JobOut",
@@ -36,10 +41,14 @@ __all__ = (
     "PoolOut",
     "ProblemOut",
     "ReadyOut",
+    "RequestOut",
     "ResultOut",
     "RuntimesOut",
+    "SourceIn",
     "StatsOut",
     "job_to_wire",
+    "report_to_wire",
+    "request_to_show",
 )
 
 MAX_BATCH = 100
@@ -67,13 +76,30 @@ class LimitsIn(_In):
     disk_bytes: _Whole | None = None
 
 
+class DebugIn(_In):
+    """What of the run is recorded for its author, where the tenant may use debug mode."""
+
+    console: bool = False
+    stack_traces: bool = False
+    profile: bool = False
+    steps: bool = False
+
+    def options(self) -> DebugOptions | None:
+        """What is asked for; None for nothing."""
+        asked = DebugOptions(**self.model_dump())
+        return None if asked.asks_for_nothing else asked
+
+
 class _Program(_In):
     """What all jobs of one request have in common."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"runtime": "python", "code": "output = input['x'] + 1", "input": {"x": 41}}]
+            "examples": [
+                {"runtime": "python", "code": "output = input['x'] + 1", "input": {"x": 41}},
+                {"runtime": "node", "code": "console.log(input)", "debug": {"console": True, "steps": True}},
+            ]
         },
     )
 
@@ -92,6 +118,7 @@ class _Program(_In):
     output_schema: dict[str, Any] | bool | None = None
     """A JSON Schema (2020-12) that the output must fit, or the job ends as `invalid_output`."""
     limits: LimitsIn = LimitsIn()
+    debug: DebugIn | None = None
     priority: Priority | None = None
     metadata: Annotated[dict[_MetadataKey, _MetadataValue], Field(max_length=MAX_METADATA)] = {}
     start_within_ms: Annotated[int, Field(strict=True, gt=0, le=86_400_000)] | None = None
@@ -110,6 +137,7 @@ class _Program(_In):
             args=tuple(self.args),
             files={name: _decoded(data) for name, data in self.files.items()},
             output_schema_json=None if self.output_schema is None else json.dumps(self.output_schema),
+            debug=None if self.debug is None else self.debug.options(),
         )
         return Submission(
             spec=spec,
@@ -122,7 +150,9 @@ class _Program(_In):
         )
 
     def _sha256(self, value: object) -> str:
-        told = self.model_dump(mode="json", exclude={"input", "inputs"})
+        # Without debug mode a request is what it was before there was any: keys outlive an update.
+        debug = {"debug"} if self.debug is None else set()
+        told = self.model_dump(mode="json", exclude={"input", "inputs", *debug})
         text = json.dumps([told, value], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -159,6 +189,22 @@ class _ManyJobsIn(_In):
 
 BatchIn = _ManyJobsIn | _ManyInputsIn
 """Up to a hundred jobs: `jobs: [...]`, or one code with `inputs: [...]`."""
+
+
+class SourceIn(_In):
+    """Code to be looked at."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"runtime": "python", "code": "import os"}]}
+    )
+
+    runtime: Annotated[str, Field(min_length=1, max_length=64)]
+    code: Annotated[str, Field(max_length=MAX_CODE_BYTES)]
+    mode: Mode = Mode.FUNCTION
+
+    def spec(self) -> JobSpec:
+        """The job. Raises InvalidJob naming the field."""
+        return JobSpec(runtime=self.runtime, code=self.code, mode=self.mode)
 
 
 def _decoded(data: str) -> bytes:
@@ -242,6 +288,7 @@ class TimingOut(_Out):
     leased_ms: float | None
     dispatched_ms: float | None
     first_byte_ms: float | None
+    compiled_ms: float | None = None
     executed_ms: float | None
     collected_ms: float | None
 
@@ -268,6 +315,133 @@ class FindingOut(_Out):
     end_column: int
 
 
+class DebugValueOut(_Out):
+    """One value as it was at one moment, within bounds."""
+
+    type: str
+    text: str
+    entries: list[DebugVariableOut]
+    """Of a container or object: index, key or name, and value."""
+    truncated: bool
+
+
+class DebugVariableOut(_Out):
+    """A name and a value."""
+
+    name: str
+    value: DebugValueOut
+
+
+class PositionOut(_Out):
+    """A place in one of the tenant's files; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int | None
+    function: str | None
+
+
+class ConsoleEntryOut(_Out):
+    """One call that prints."""
+
+    at_ms: float
+    """Since the code began to run."""
+    stream: str
+    level: str
+    arguments: list[DebugValueOut]
+    position: PositionOut | None
+    truncated: bool
+
+
+class SourceLineOut(_Out):
+    """One line of code."""
+
+    line: int
+    text: str
+
+
+class StackFrameOut(_Out):
+    """One call of the tenant's own code, and the lines around it."""
+
+    position: PositionOut
+    excerpt: list[SourceLineOut]
+
+
+class ErrorLinkOut(_Out):
+    """One error of a chain; the first ended the job."""
+
+    name: str
+    message: str
+    relation: str
+    """`thrown`, or what it is to its parent: `cause`, `context`, `member`."""
+    parent: int | None
+    frames: list[StackFrameOut]
+    truncated: bool
+
+
+class ProfileOut(_Out):
+    """Where the CPU time went: a `.cpuprofile` of V8, or a speedscope document."""
+
+    format: str
+    content: dict[str, Any]
+    complete: bool
+
+
+class StepOut(_Out):
+    """One moment of the run."""
+
+    event: str
+    """`line` is about to be executed; `return` and `throw` leave a function with `value`."""
+    position: PositionOut
+    depth: int
+    changed: list[DebugVariableOut]
+    value: DebugValueOut | None
+    truncated: bool
+
+
+class DebugOut(_Out):
+    """What debug mode recorded. A part that was not asked for is null."""
+
+    console: list[ConsoleEntryOut] | None
+    errors: list[ErrorLinkOut] | None
+    profile: ProfileOut | None
+    steps: list[StepOut] | None
+    truncated: list[str]
+    """Parts of which there was more than is kept."""
+    unreadable: int
+    """Records of no known shape, left out."""
+
+
+class CheckOut(_Out):
+    """What the validator says of code."""
+
+    rejected: bool
+    """Whether a job with this code would end as `rejected`."""
+    findings: list[FindingOut]
+    code_changes: list[str]
+    """What would be changed in the code before it runs, in words."""
+
+
+class AskedOut(_Out):
+    """What a job was asked as."""
+
+    code: str
+    mode: Mode
+    entrypoint: str | None
+    input_json: str
+    """The input as JSON text."""
+    stdin: str
+    args: list[str]
+    files: dict[str, int]
+    """Names to sizes in bytes."""
+
+
+class RequestOut(_Out):
+    """What a job was asked as; `request` is null where that is not kept."""
+
+    request: AskedOut | None
+
+
 class ResultOut(_Out):
     """The one answer to one job."""
 
@@ -290,6 +464,8 @@ class ResultOut(_Out):
     """What was found in the code before it ran: why it was rejected, and warnings."""
     code_changes: list[str]
     """What was changed in the code before it ran, in words."""
+    debug: DebugOut | None = None
+    """What debug mode recorded; null where it was not asked for."""
 
 
 class JobOut(_Out):
@@ -312,6 +488,8 @@ class JobOut(_Out):
     code_sha256: str
     input_sha256: str
     metadata: dict[str, str]
+    limits: dict[str, int] | None
+    """What it may use; null of a job that an earlier version kept."""
     result: ResultOut | None
 
 
@@ -435,6 +613,7 @@ class ReadyOut(_Out):
     pool: bool
     store: bool
     disk: bool
+    checks: bool
     draining: bool
 
 
@@ -459,5 +638,24 @@ def job_to_wire(view: JobView, *, with_result: bool = True) -> dict[str, Any]:
         "code_sha256": record.code_sha256,
         "input_sha256": record.input_sha256,
         "metadata": record.metadata,
+        "limits": record.limits,
         "result": record.result if with_result else None,
     }
+
+
+def report_to_wire(report: Report) -> dict[str, Any]:
+    """What the validator says as a JSON object."""
+    return {
+        "rejected": report.is_rejected,
+        "findings": [asdict(finding) for finding in report.findings],
+        "code_changes": list(report.changes),
+    }
+
+
+def request_to_show(kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What was kept of a request, without the contents of its files."""
+    if kept is None:
+        return {"request": None}
+    shown = {name: kept[name] for name in ("code", "mode", "entrypoint", "input_json", "stdin", "args")}
+    sizes = {name: len(base64.b64decode(data)) for name, data in kept["files"].items()}
+    return {"request": {**shown, "files": sizes}}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.requests import Request
 
+from orchestrator.dashboard.sampler import Sampler
 from orchestrator.domain.limits import MIB
 from orchestrator.jobs import JobService
 from orchestrator.monitoring import Monitor
+from orchestrator.readiness import Readiness
 
 __all__ = ("ApiSettings", "ApiState", "state_of")
 
@@ -22,9 +22,8 @@ class ApiSettings:
     authentication: bool = True
     most_body_bytes: int = 16 * MIB
     most_body_bytes_at_once: int = 256 * MIB
-    disk: Path | None = None
-    """The folder whose disk must not run full."""
-    least_free_bytes: int = 64 * MIB
+    stream_seconds: float = 60.0
+    """So long a stream of the dashboard lasts; who still looks comes back, and its key is looked at again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +33,8 @@ class ApiState:
     service: JobService
     monitor: Monitor
     settings: ApiSettings
-    ask_engine: Callable[[], Awaitable[object]]
-    """Raises BackendError where the engine does not answer."""
+    readiness: Readiness
+    sampler: Sampler
 
 
 def state_of(request: Request) -> ApiState:

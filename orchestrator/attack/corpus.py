@@ -38,7 +38,10 @@ TAGS = frozenset(
         "host-file-intact", "no-listeners",
     )
 )  # fmt: skip
-_LANGUAGES = {".py": ("Python", "# "), ".js": ("JavaScript", "// ")}
+_LANGUAGES = {
+    ".py": ("Python", "# "), ".js": ("JavaScript", "// "), ".sh": ("Bash", "# "), ".lua": ("Lua", "-- "),
+    ".rb": ("Ruby", "# "), ".c": ("C", "// "), ".go": ("Go", "// "),
+}  # fmt: skip
 _NAME = re.compile(r"(\d+)-([a-z0-9-]+)(\.[a-z]+)")
 _LINE = re.compile(r"([a-z-]+): (.*)")
 
@@ -66,7 +69,7 @@ class AttackProgram:
     name: str
     """As its file, without the ending: `99-become-root`."""
     language: str
-    """As the runtimes name it: "Python" or "JavaScript"."""
+    """As the runtimes name it: "Python", "JavaScript", "Lua" …"""
     threat: str
     source: str
     modes: frozenset[Mode]
@@ -121,7 +124,8 @@ def parse_program(file_name: str, source: str) -> AttackProgram:
     """The program in `source`. Raises CorpusError naming the file and the line of its header."""
     match = _NAME.fullmatch(file_name)
     if match is None or match[3] not in _LANGUAGES:
-        raise CorpusError(f"{file_name}: is not named NUMBER-name.py or NUMBER-name.js")
+        endings = ", ".join(_LANGUAGES)
+        raise CorpusError(f"{file_name}: is not named NUMBER-name with one of {endings}")
     language, mark = _LANGUAGES[match[3]]
     header = _Header(file_name)
     for line in source.split("\n"):

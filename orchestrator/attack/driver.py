@@ -27,6 +27,7 @@ from orchestrator.attack.witness import HostState, Witness
 from orchestrator.backends.frames import encode_frame
 from orchestrator.bootstrap import open_engine, open_orchestrator
 from orchestrator.config import Settings
+from orchestrator.domain.debug import DebugOptions
 from orchestrator.domain.errors import BackendError, CapacityError, InvalidJob
 from orchestrator.domain.job import JobSpec, Mode
 from orchestrator.domain.limits import KIB, MIB, Limits
@@ -58,12 +59,25 @@ EPILOGUES = {
     "process.on('exit', () => process.stdout.write('\\n%s'"
     " + JSON.stringify(typeof output === 'undefined' ? null : output) + '\\n'));\n",
 }
-"""What a program gets appended in program mode, where nobody asks for `output`: it prints its own, marked."""
+"""What a program gets appended in program mode, where nobody asks for `output`: it prints its own, marked.
+
+In languages without function mode the programs of the corpus print that line themselves.
+"""
 
 CANARIES = {
     "Python": "output = sum(n * n for n in range(input['n']))",
     "JavaScript": "let s = 0; for (let n = 0; n < input.n; n++) s += n * n; output = s;",
 }
+PROGRAM_CANARIES = {
+    "Bash": 's=0; for ((n = 0; n < 1000; n++)); do s=$((s + n * n)); done; echo "%s$s"',
+    "C": "#include <stdio.h>\nint main(void) { long s = 0; for (long n = 0; n < 1000; n++) s += n * n;"
+    ' printf("%s%%ld\\n", s); }',
+    "Go": 'package main\nimport "fmt"\nfunc main() { s := 0; for n := range 1000 { s += n * n };'
+    ' fmt.Printf("%s%%d\\n", s) }',
+    "Lua": "local s = 0; for n = 0, 999 do s = s + n * n end; print('%s' .. s)",
+    "Ruby": "puts '%s' + (0...1000).sum { |n| n * n }.to_s",
+}
+"""The same question to runtimes without function mode."""
 CANARY_INPUT, CANARY_OUTPUT = '{"n": 1000}', 332_833_500
 PIPE_WATCH = """
 import os, time
@@ -94,6 +108,7 @@ class AttackPlan:
     program: AttackProgram
     mode: Mode
     runtime: str
+    debug: DebugOptions | None = None
 
     def spec(self) -> JobSpec:
         """The attempt as a tenant would ask for it. Raises InvalidJob where that is refused at the edge."""
@@ -102,14 +117,22 @@ class AttackPlan:
         limits = replace(LIMITS, wall_time_ms=ENDLESS_MS, cpu_time_ms=ENDLESS_MS) if endless else LIMITS
         if self.mode is Mode.FUNCTION:
             return JobSpec(
-                runtime=self.runtime, code=program.code, input_json=program.input_json, limits=limits
+                runtime=self.runtime,
+                code=program.code,
+                input_json=program.input_json,
+                limits=limits,
+                debug=self.debug,
             )
-        code = program.code + EPILOGUES[program.language] % OUTPUT_MARK
-        return JobSpec(runtime=self.runtime, code=code, mode=Mode.PROGRAM, limits=limits)
+        epilogue = EPILOGUES.get(program.language)
+        code = program.code + epilogue % OUTPUT_MARK if epilogue else program.code
+        return JobSpec(runtime=self.runtime, code=code, mode=Mode.PROGRAM, limits=limits, debug=self.debug)
 
 
 def plan_attacks(
-    programs: Iterable[AttackProgram], runtimes: Iterable[Runtime], modes: Iterable[Mode]
+    programs: Iterable[AttackProgram],
+    runtimes: Iterable[Runtime],
+    modes: Iterable[Mode],
+    debug: DebugOptions | None = None,
 ) -> tuple[tuple[AttackPlan, ...], ...]:
     """Every attempt, in sequences: a program that follows another comes right after it, in the same mode."""
     wanted = tuple(modes)
@@ -121,7 +144,7 @@ def plan_attacks(
                 if program.language != runtime.language or mode not in program.modes & set(runtime.modes):
                     continue
                 first = program.number if program.follows is None else program.follows
-                plan = AttackPlan(program=program, mode=mode, runtime=runtime.name)
+                plan = AttackPlan(program=program, mode=mode, runtime=runtime.name, debug=debug)
                 sequences.setdefault((first, mode, runtime.name), []).append(plan)
     return tuple(tuple(sequence) for sequence in sequences.values())
 
@@ -133,8 +156,9 @@ async def attack_this_host(
     modes: Sequence[Mode] = tuple(Mode),
     at_once: int = 4,
     progress: Progress = lambda _text: None,
+    debug: DebugOptions | None = None,
 ) -> Report:
-    """Run `programs` on containers of this host, exactly as jobs get them.
+    """Run `programs` on containers of this host, exactly as jobs get them; with `debug`, in debug mode.
 
     Raises BackendError only where no orchestrator can be opened; what goes wrong later is in the report.
     """
@@ -147,7 +171,7 @@ async def attack_this_host(
         begun = _now()
         before = await witness.host_state()
         async with open_orchestrator(settings) as orchestrator:
-            sequences = plan_attacks(programs, orchestrator.runtimes.values(), modes)
+            sequences = plan_attacks(programs, orchestrator.runtimes.values(), modes, debug)
             driver = _Driver(orchestrator, witness, asyncio.Semaphore(at_once), progress)
             await driver.run(sequences)
         after = await witness.host_state()
@@ -346,13 +370,19 @@ async def _neighbour(orchestrator: Orchestrator, runtime: Runtime) -> AsyncItera
 
 
 async def _answers_rightly(orchestrator: Orchestrator, runtime: Runtime) -> bool:
-    code = CANARIES.get(runtime.language)
-    if code is None:
+    spec = _canary_of(runtime)
+    if spec is None:
         return False
-    result = await orchestrator.execute(
-        JobSpec(runtime=runtime.name, code=code, input_json=CANARY_INPUT, limits=LIMITS)
-    )
-    return result.outcome is Outcome.SUCCEEDED and result.output == CANARY_OUTPUT
+    seen = observe(await orchestrator.execute(spec), spec.mode)
+    return seen.outcome is Outcome.SUCCEEDED and seen.output == CANARY_OUTPUT
+
+
+def _canary_of(runtime: Runtime) -> JobSpec | None:
+    if code := CANARIES.get(runtime.language):
+        return JobSpec(runtime=runtime.name, code=code, input_json=CANARY_INPUT, limits=LIMITS)
+    if code := PROGRAM_CANARIES.get(runtime.language):
+        return JobSpec(runtime=runtime.name, code=code % OUTPUT_MARK, mode=Mode.PROGRAM, limits=LIMITS)
+    return None
 
 
 def _now() -> float:

@@ -101,6 +101,13 @@ class LiveContainer(Protocol):
         """Lower the container's own limits to one job's. False where this host's files are out of reach."""
         ...
 
+    def count_anew(self, limits: Limits, *, left_bytes: int) -> bool:
+        """Set the limits anew, and count from here on, on top of `left_bytes` of memory that stay in use.
+
+        False where this host's files are out of reach.
+        """
+        ...
+
     def send(self, frame: bytes) -> None:
         """Write one encoded frame to the runner without waiting. After the stream ended it does nothing."""
         ...
@@ -148,6 +155,10 @@ class LiveContainer(Protocol):
         The container's limits are those it was made with again, and its counters begin anew. Raises BackendError
         where any of that fails, or a frame of the former job comes late: it can then serve no job.
         """
+        ...
+
+    async def is_reachable(self) -> bool:
+        """Whether the engine, which passes its stream on, answers. If not, a silence is nobody's fault in there."""
         ...
 
     async def kill(self) -> None:

@@ -1,7 +1,7 @@
 """Backends floor: the kernel's own counters of a container, and its limits, by the host's cgroup files.
 
 Knows cgroup v1 and v2. Where the host's files are out of reach (no root, another PID or cgroup namespace)
-`find_cgroup` answers None, and the engine has to be asked instead.
+`find_cgroup` answers None. Then they can be mounted to be read (`cgroup_under`), or the engine has to be asked.
 
 Sources: kernel documentation, admin-guide/cgroup-v1/memory, cgroup-v1/pids, cgroup-v1/cpuacct, cgroup-v2.
 """
@@ -9,8 +9,9 @@ Sources: kernel documentation, admin-guide/cgroup-v1/memory, cgroup-v1/pids, cgr
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,13 +23,21 @@ __all__ = (
     "Held",
     "LimitsInForce",
     "ParentBounds",
+    "cgroup_under",
     "find_cgroup",
+    "is_parent_bounded",
     "limits_in_force",
+    "parent_files",
     "remove_empty_parent",
 )
 
 _MOST = 64 * KIB
+_MOST_OF_ONE = 4 * KIB
+"""More than any file of one cgroup's counters has."""
 _UNIFIED = ""
+_SLICE = ".slice"
+_V1_BOUNDS = (("memory", "memory.limit_in_bytes"), ("pids", "pids.max"))
+_V2_BOUNDS = (("", "memory.max"), ("", "pids.max"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +89,22 @@ class Cgroup(Protocol):
         ...
 
     def narrow(self, *, memory_bytes: int, pids: int) -> bool:
-        """Lower the limits to so much above what the idle interpreter holds. False where not allowed."""
+        """Set the limits to so much above what the idle interpreter holds. False where not allowed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files that are held open. Safe to call again."""
+        ...
+
+    def count_anew(self, *, left_bytes: int) -> None:
+        """Later readings are above those of now; `left_bytes` of memory are the interpreter's own from here on.
+
+        Not all that is held: file cache would be a gift to whoever comes next. `narrow` makes the kernel free it.
+        """
+        ...
+
+    def forget_peak(self) -> bool:
+        """Let the high-water mark of memory start anew from here. False where that was not allowed."""
         ...
 
     def share_cpu(self, share: CpuShare) -> bool:
@@ -113,6 +137,50 @@ def find_cgroup(pid: int, container_id: str) -> Cgroup | None:
     if _UNIFIED in folders and (folders[_UNIFIED] / "memory.current").exists():
         return _V2(folders[_UNIFIED])
     return None
+
+
+def cgroup_under(root: Path, parent: str, container_id: str) -> Cgroup | None:
+    """The cgroup of a container below `root`, where the host's cgroups are mounted; None unless it is there.
+
+    The engine has put it there by its driver's custom: `parent` is a slice where that driver is systemd.
+    """
+    child = f"docker-{container_id}.scope" if parent.endswith(_SLICE) else container_id
+    below = _parent_path(parent) / child
+    if _is_unified(root):
+        return _V2(root / below) if (root / below / "memory.current").exists() else None
+    folders = {name: root / name / below for name in ("memory", "cpuacct", "pids", "cpu")}
+    if not all(folders[name].is_dir() for name in ("memory", "cpuacct", "pids")):
+        return None
+    return _V1(
+        memory=folders["memory"],
+        cpuacct=folders["cpuacct"],
+        pids=folders["pids"],
+        cpu=folders["cpu"] if folders["cpu"].is_dir() else None,
+    )
+
+
+def is_parent_bounded(root: Path, bounds: ParentBounds) -> bool:
+    """Whether the kernel keeps these bounds, or lower ones, for the parent below `root`."""
+    return all((_number(file) or 2**63) <= figure for file, figure in parent_files(root, bounds))
+
+
+def parent_files(root: Path, bounds: ParentBounds) -> Iterator[tuple[Path, int]]:
+    """The files of the parent below `root` that bound it, and what is to be in them."""
+    names = _V2_BOUNDS if _is_unified(root) else _V1_BOUNDS
+    for (controller, name), figure in zip(names, (bounds.memory_bytes, bounds.pids), strict=True):
+        yield root / controller / _parent_path(bounds.name) / name, figure
+
+
+def _is_unified(root: Path) -> bool:
+    return (root / "cgroup.controllers").exists()
+
+
+def _parent_path(parent: str) -> Path:
+    """Where a parent is: a slice `a-b.slice` is in `a.slice`, by systemd's custom."""
+    if not parent.endswith(_SLICE):
+        return Path(parent)
+    parts = parent.removesuffix(_SLICE).split("-")
+    return Path(*("-".join(parts[: number + 1]) + _SLICE for number in range(len(parts))))
 
 
 def limits_in_force(pid: int, container_id: str) -> LimitsInForce | None:
@@ -187,10 +255,48 @@ class _Baseline:
     pids_refused: int = 0
 
 
+class _OpenFile:
+    """A file of the kernel that is read as a job ends: opened once, while warming, for finding it takes the longest.
+
+    An open file does not keep a cgroup alive; once it has gone the file reads as empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._descriptor = -1
+
+    def text(self) -> str:
+        if self._descriptor < 0:
+            return ""
+        try:
+            return os.pread(self._descriptor, _MOST_OF_ONE, 0).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def number(self) -> int | None:
+        return _to_number(self.text())
+
+    def keyed(self, key: str) -> int:
+        return _find_key(self.text(), key)
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
 class _V1:
     def __init__(self, *, memory: Path, cpuacct: Path, pids: Path, cpu: Path | None = None) -> None:
-        self._memory, self._cpuacct, self._pids, self._cpu = memory, cpuacct, pids, cpu
+        self._memory, self._pids, self._cpu = memory, pids, cpu
+        self._cpu_used = _OpenFile(cpuacct / "cpuacct.usage")
+        self._memory_peak = _OpenFile(memory / "memory.max_usage_in_bytes")
+        self._oom_control = _OpenFile(memory / "memory.oom_control")
+        self._pids_events = _OpenFile(pids / "pids.events")
         self._warm = _Baseline()
+        self._memory_limit: int | None = None
+        """What was set last; None: what the container was made with, which is more."""
         self._share = CpuShare()
         self._quota_us = _number(cpu / "cpu.cfs_quota_us") if cpu is not None else None
 
@@ -198,11 +304,11 @@ class _V1:
         # The high-water mark starts anew from here.
         _write(self._memory / "memory.max_usage_in_bytes", 0)
         self._warm = _Baseline(
-            cpu_ns=_number(self._cpuacct / "cpuacct.usage") or 0,
+            cpu_ns=self._cpu_used.number() or 0,
             memory_bytes=_number(self._memory / "memory.usage_in_bytes") or 0,
             processes=_number(self._pids / "pids.current") or 0,
-            oom_kills=_keyed(self._memory / "memory.oom_control", "oom_kill"),
-            pids_refused=_keyed(self._pids / "pids.events", "max"),
+            oom_kills=self._oom_control.keyed("oom_kill"),
+            pids_refused=self._pids_events.keyed("max"),
         )
 
     def held(self) -> Held:
@@ -212,28 +318,54 @@ class _V1:
         )
 
     def widen(self, *, memory_bytes: int, pids: int) -> bool:
-        # Upwards in the other order than downwards: the kernel refuses a limit above the one with swap.
-        _write(self._memory / "memory.memsw.limit_in_bytes", memory_bytes)
-        return _write(self._memory / "memory.limit_in_bytes", memory_bytes) and _write(
-            self._pids / "pids.max", pids
-        )
+        return self._limit_memory(memory_bytes) and _write(self._pids / "pids.max", pids)
 
     def counters(self) -> Counters:
         warm = self._warm
         return Counters(
-            cpu_ns=_above(_number(self._cpuacct / "cpuacct.usage"), warm.cpu_ns),
-            memory_peak_bytes=_above(_number(self._memory / "memory.max_usage_in_bytes"), warm.memory_bytes),
-            oom_kills=_keyed(self._memory / "memory.oom_control", "oom_kill") - warm.oom_kills,
-            pids_refused=_keyed(self._pids / "pids.events", "max") - warm.pids_refused,
+            cpu_ns=_above(self._cpu_used.number(), warm.cpu_ns),
+            memory_peak_bytes=_above(self._memory_peak.number(), warm.memory_bytes),
+            oom_kills=self._oom_control.keyed("oom_kill") - warm.oom_kills,
+            pids_refused=self._pids_events.keyed("max") - warm.pids_refused,
         )
 
     def narrow(self, *, memory_bytes: int, pids: int) -> bool:
-        limit = self._warm.memory_bytes + memory_bytes
-        if not _write(self._memory / "memory.limit_in_bytes", limit):
+        return self._limit_memory(self._warm.memory_bytes + memory_bytes) and _write(
+            self._pids / "pids.max", self._warm.processes + pids
+        )
+
+    def _limit_memory(self, limit: int) -> bool:
+        # Swap on top would be a second helping; its file is there only where swap is accounted.
+        # The kernel refuses a limit above the one with swap, so that one goes first upwards and last downwards.
+        memory, with_swap = (
+            self._memory / "memory.limit_in_bytes",
+            self._memory / "memory.memsw.limit_in_bytes",
+        )
+        is_higher = self._memory_limit is not None and limit > self._memory_limit
+        if is_higher:
+            _write(with_swap, limit)
+        if not _write(memory, limit):
             return False
-        # Swap on top would be a second helping; the file is there only where swap is accounted.
-        _write(self._memory / "memory.memsw.limit_in_bytes", limit)
-        return _write(self._pids / "pids.max", self._warm.processes + pids)
+        if not is_higher:
+            _write(with_swap, limit)
+        self._memory_limit = limit
+        return True
+
+    def close(self) -> None:
+        for file in (self._cpu_used, self._memory_peak, self._oom_control, self._pids_events):
+            file.close()
+
+    def count_anew(self, *, left_bytes: int) -> None:
+        self._warm = replace(
+            self._warm,
+            cpu_ns=self._cpu_used.number() or 0,
+            memory_bytes=self._warm.memory_bytes + left_bytes,
+            oom_kills=self._oom_control.keyed("oom_kill"),
+            pids_refused=self._pids_events.keyed("max"),
+        )
+
+    def forget_peak(self) -> bool:
+        return _write(self._memory / "memory.max_usage_in_bytes", 0)
 
     def share_cpu(self, share: CpuShare) -> bool:
         if self._cpu is None:
@@ -257,6 +389,10 @@ class _V1:
 class _V2:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._cpu_stat = _OpenFile(folder / "cpu.stat")
+        self._memory_peak = _OpenFile(folder / "memory.peak")
+        self._memory_events = _OpenFile(folder / "memory.events")
+        self._pids_events = _OpenFile(folder / "pids.events")
         self._warm = _Baseline()
         self._share = CpuShare()
         self._quota = [int(part) for part in _read_text(folder / "cpu.max").split() if part.isdigit()]
@@ -264,12 +400,12 @@ class _V2:
     def mark_warm(self) -> None:
         # The mark cannot be made to start anew but for the readers of one open descriptor (6.12 and later).
         self._warm = _Baseline(
-            cpu_ns=_keyed(self._folder / "cpu.stat", "usage_usec") * 1000,
+            cpu_ns=self._cpu_stat.keyed("usage_usec") * 1000,
             memory_bytes=_number(self._folder / "memory.current") or 0,
-            memory_peak_bytes=_number(self._folder / "memory.peak") or 0,
+            memory_peak_bytes=self._memory_peak.number() or 0,
             processes=_number(self._folder / "pids.current") or 0,
-            oom_kills=_keyed(self._folder / "memory.events", "oom_kill"),
-            pids_refused=_keyed(self._folder / "pids.events", "max"),
+            oom_kills=self._memory_events.keyed("oom_kill"),
+            pids_refused=self._pids_events.keyed("max"),
         )
 
     def held(self) -> Held:
@@ -283,23 +419,41 @@ class _V2:
 
     def counters(self) -> Counters:
         warm = self._warm
-        peak = _number(self._folder / "memory.peak") or 0
+        peak = self._memory_peak.number() or 0
         if peak <= warm.memory_peak_bytes:
             # The mark is older than this job, whose own peak was below it; or there is none (before 5.19).
             peak = _number(self._folder / "memory.current") or peak
-        cpu_ns = _keyed(self._folder / "cpu.stat", "usage_usec") * 1000
+        cpu_ns = self._cpu_stat.keyed("usage_usec") * 1000
         return Counters(
             cpu_ns=_above(cpu_ns or None, warm.cpu_ns),
             memory_peak_bytes=_above(peak or None, warm.memory_bytes),
-            oom_kills=_keyed(self._folder / "memory.events", "oom_kill") - warm.oom_kills,
-            pids_refused=_keyed(self._folder / "pids.events", "max") - warm.pids_refused,
+            oom_kills=self._memory_events.keyed("oom_kill") - warm.oom_kills,
+            pids_refused=self._pids_events.keyed("max") - warm.pids_refused,
         )
+
+    def close(self) -> None:
+        for file in (self._cpu_stat, self._memory_peak, self._memory_events, self._pids_events):
+            file.close()
 
     def narrow(self, *, memory_bytes: int, pids: int) -> bool:
         limit = self._warm.memory_bytes + memory_bytes
         return _write(self._folder / "memory.max", limit) and _write(
             self._folder / "pids.max", self._warm.processes + pids
         )
+
+    def count_anew(self, *, left_bytes: int) -> None:
+        self._warm = replace(
+            self._warm,
+            cpu_ns=self._cpu_stat.keyed("usage_usec") * 1000,
+            memory_bytes=self._warm.memory_bytes + left_bytes,
+            oom_kills=self._memory_events.keyed("oom_kill"),
+            pids_refused=self._pids_events.keyed("max"),
+        )
+
+    def forget_peak(self) -> bool:
+        # As in `mark_warm`: what can be done is to know how high it stood.
+        self._warm = replace(self._warm, memory_peak_bytes=self._memory_peak.number() or 0)
+        return True
 
     def share_cpu(self, share: CpuShare) -> bool:
         before, self._share = self._share, share
@@ -336,13 +490,17 @@ def _above(reading: int | None, baseline: int) -> int | None:
 
 
 def _number(path: Path) -> int | None:
-    text = _read_text(path).strip()
+    return _to_number(_read_text(path))
+
+
+def _to_number(text: str) -> int | None:
+    text = text.strip()
     return int(text) if text.isdigit() else None
 
 
-def _keyed(path: Path, key: str) -> int:
-    """The number behind `key` in a file of `key number` lines, 0 where there is none."""
-    for line in _read_text(path).splitlines():
+def _find_key(text: str, key: str) -> int:
+    """The number behind `key` in `key number` lines, 0 where there is none."""
+    for line in text.splitlines():
         name, _, value = line.partition(" ")
         if name == key and value.isdigit():
             return int(value)

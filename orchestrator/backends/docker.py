@@ -95,6 +95,13 @@ class Engine:
         """Where it was looked for: `unix:///…` or `tcp://…`."""
         return self._settings.url or os.environ.get("DOCKER_HOST") or DEFAULT_ADDRESS
 
+    async def answers(self, *, within_seconds: float) -> bool:
+        """Whether the engine answers a ping in time. The call itself may go on in its thread."""
+        ping = asyncio.ensure_future(self._call("ping", "", self._client.ping))
+        ping.add_done_callback(_forget_outcome)
+        await asyncio.wait({ping}, timeout=within_seconds)
+        return ping.done() and ping.exception() is None
+
     async def describe(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What the engine says of itself and of its versions, in the API's own words."""
         facts = await self._call("info", "", self._client.info, again=True)
@@ -346,6 +353,12 @@ class Engine:
                 if discard is not None:
                     discard(untaken)
             raise
+
+
+def _forget_outcome(call: asyncio.Future[bool]) -> None:
+    """Nobody waits for it any more; asyncio must not complain that nobody looked."""
+    if not call.cancelled():
+        call.exception()
 
 
 def _pass_on(stream: Iterable[dict[str, Any]], tell: Callable[[ContainerEvent | BackendError], None]) -> None:

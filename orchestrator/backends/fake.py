@@ -47,6 +47,8 @@ class FakeBackend:
     """Raised by every launch while it is set."""
     destroy_error: BackendError | None = None
     update_error: BackendError | None = None
+    is_hanging: bool = False
+    """Whether the engine answers nobody."""
     files_in_reach: bool = True
     """Whether `share_cpu` can do what it is asked."""
     renew_error: BackendError | None = None
@@ -143,6 +145,7 @@ class FakeContainer:
         self.spec = spec
         self.jobs: list[dict[str, object]] = []
         self.narrowed_to: list[Limits] = []
+        self.left_bytes = 0
         self.shares: list[CpuShare] = []
         self.pauses: list[bool] = []
         self.readings = Counters()
@@ -159,6 +162,11 @@ class FakeContainer:
         """Note the limits."""
         self.narrowed_to.append(limits)
         return True
+
+    def count_anew(self, limits: Limits, *, left_bytes: int) -> bool:
+        """Note the limits, as `narrow` does."""
+        self.left_bytes = left_bytes
+        return self.narrow(limits)
 
     def share_cpu(self, share: CpuShare) -> bool:
         """Note the share, unless the files are scripted to be out of reach."""
@@ -230,6 +238,10 @@ class FakeContainer:
         if self._frames:
             raise ProtocolError("the runner spoke or ended instead of renewing itself", step="renew")
         return backend.inspect(self)
+
+    async def is_reachable(self) -> bool:
+        """Unless the engine is scripted to hang."""
+        return not self._backend.is_hanging
 
     async def kill(self) -> None:
         """End the stream."""

@@ -120,8 +120,10 @@ def _ulimits(spec: ContainerSpec) -> list[dict[str, Any]]:
 
 
 def _tmpfs_options(mount: Tmpfs, uid: int) -> str:
+    # Named in both cases: an engine adds noexec where neither is.
+    execution = "exec" if mount.executable else "noexec"
     return (
-        f"rw,noexec,nosuid,nodev,size={mount.size_bytes},nr_inodes={mount.inodes},"
+        f"rw,{execution},nosuid,nodev,size={mount.size_bytes},nr_inodes={mount.inodes},"
         f"mode=0700,uid={uid},gid={uid}"
     )
 

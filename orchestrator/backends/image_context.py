@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.domain.errors import ImageBuildFailed
 
-__all__ = ("BuildEnvironment", "Recipe")
+__all__ = ("BuildEnvironment", "Recipe", "repository_context")
 
 _CA_BUNDLE_NAME = "ca-bundle.crt"
+_PROGRAM_RUNNER = "program"
 _NO_SOURCES = frozenset({"Dockerfile", "README.md", "runtime.toml", _CA_BUNDLE_NAME})
+_FILES_OF_REPOSITORY = ("LICENSE", "README.md", "pyproject.toml", "requirements.lock")
+_FOLDERS_OF_REPOSITORY = ("deploy", "images", "orchestrator", "seccomp")
+_NO_FOLDERS = frozenset({"__pycache__", "node_modules"})
 
 _CA_BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _CA_BUNDLE_PLACE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -65,10 +70,19 @@ class Recipe:
     """Name in the build context and content, sorted by name."""
 
     @classmethod
-    def read(cls, folder: Path, runtime: str) -> Recipe:
-        """The recipe of one runtime under `folder`. Raises ImageBuildFailed where it is not whole."""
+    def read(
+        cls, folder: Path, runtime: str, *, shared: Path | None = None, with_program_runner: bool = False
+    ) -> Recipe:
+        """The recipe of one runtime under `folder`. Raises ImageBuildFailed where it is not whole.
+
+        Of what all recipes share, the files that `folder` does not have come from `shared`.
+        `with_program_runner` adds the sources of the shared runner, `program/`.
+        """
         try:
-            return cls(files=tuple(sorted(_read_files(folder, runtime))))
+            files = {} if shared in (None, folder) else _read_shared(shared, with_program_runner)
+            files |= _read_shared(folder, with_program_runner)
+            files |= _read_own(folder, runtime)
+            return cls(files=tuple(sorted(files.items())))
         except OSError as error:
             raise ImageBuildFailed(f"the recipe cannot be read: {error}", step="build context") from None
 
@@ -83,22 +97,60 @@ class Recipe:
 
     def context(self, ca_bundle: bytes) -> bytes:
         """The tar that the image is built from: the same bytes for the same files, wherever it is made."""
-        held = io.BytesIO()
-        with tarfile.open(fileobj=held, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-            for name, content in (*self.files, (_CA_BUNDLE_NAME, ca_bundle)):
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                member.mode = 0o755 if name.endswith(".sh") else 0o644
-                archive.addfile(member, io.BytesIO(content))
-        return held.getvalue()
+        return _tar((*self.files, (_CA_BUNDLE_NAME, ca_bundle)))
 
 
-def _read_files(folder: Path, runtime: str) -> Iterator[tuple[str, bytes]]:
-    yield "Dockerfile", (folder / runtime / "Dockerfile").read_bytes()
-    for place, prefix in ((folder, ""), (folder / runtime, f"{runtime}/")):
-        for file in place.iterdir():
-            if _is_source(file):
-                yield prefix + file.name, file.read_bytes()
+def repository_context(repository: Path, dockerfile: str, ca_bundle: bytes) -> bytes:
+    """The tar that an image of compose.yaml is built from, with its `dockerfile` where the engine looks for one.
+
+    Raises ImageBuildFailed where `repository` is none.
+    """
+    try:
+        names = sorted(_names_in(repository))
+        files = [(name, (repository / name).read_bytes()) for name in names]
+        files.append(("Dockerfile", (repository / dockerfile).read_bytes()))
+    except OSError as error:
+        problem = f"{repository} is no checkout of sandbox-orch: {error}"
+        raise ImageBuildFailed(problem, step="build context") from None
+    return _tar((*files, (f"images/{_CA_BUNDLE_NAME}", ca_bundle)))
+
+
+def _names_in(repository: Path) -> Iterator[str]:
+    """What `.dockerignore` leaves of a checkout."""
+    yield from _FILES_OF_REPOSITORY
+    for folder in _FOLDERS_OF_REPOSITORY:
+        for place, folders, files in os.walk(repository / folder):
+            folders[:] = [name for name in folders if name not in _NO_FOLDERS]
+            for name in files:
+                if name != _CA_BUNDLE_NAME:
+                    yield str((Path(place) / name).relative_to(repository))
+
+
+def _tar(files: Iterable[tuple[str, bytes]]) -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in files:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            member.mode = 0o755 if name.endswith(".sh") else 0o644
+            archive.addfile(member, io.BytesIO(content))
+    return held.getvalue()
+
+
+def _read_own(folder: Path, runtime: str) -> dict[str, bytes]:
+    own = {"Dockerfile": (folder / runtime / "Dockerfile").read_bytes()}
+    return own | _read_sources(folder / runtime, f"{runtime}/")
+
+
+def _read_shared(folder: Path, with_program_runner: bool) -> dict[str, bytes]:  # noqa: FBT001 - a file's own
+    files = _read_sources(folder, "")
+    if with_program_runner and (folder / _PROGRAM_RUNNER).is_dir():
+        files |= _read_sources(folder / _PROGRAM_RUNNER, f"{_PROGRAM_RUNNER}/")
+    return files
+
+
+def _read_sources(place: Path, prefix: str) -> dict[str, bytes]:
+    return {prefix + file.name: file.read_bytes() for file in place.iterdir() if _is_source(file)}
 
 
 def _is_source(file: Path) -> bool:

@@ -13,20 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator import __version__
 from orchestrator.backends import debian_base
 from orchestrator.backends.image_audit import FileSystemAudit, audit_file_system
 from orchestrator.backends.image_bill import bill_of_materials
 from orchestrator.backends.image_contents import KnownBad
-from orchestrator.backends.image_context import BuildEnvironment, Recipe
-from orchestrator.backends.runtime_files import images_folder, load_runtimes, seccomp_folder
+from orchestrator.backends.image_context import BuildEnvironment, Recipe, repository_context
+from orchestrator.backends.runtime_files import (
+    images_folder,
+    known_runtimes,
+    load_runtimes,
+    seccomp_folder,
+)
 from orchestrator.domain.errors import BackendError, ImageMissing
 from orchestrator.domain.runtime import Runtime
 
 __all__ = (
     "BASE_IMAGE",
+    "COMPOSE_IMAGES",
     "LABEL_RUNTIME",
     "LABEL_SOURCE_DIGEST",
     "BuildEnvironment",
+    "ComposeImage",
     "ImageBuilder",
     "ImageEngine",
     "ImageReport",
@@ -34,6 +42,7 @@ __all__ = (
     "KnownBad",
     "Progress",
     "images_folder",
+    "known_runtimes",
     "load_runtimes",
     "seccomp_folder",
 )
@@ -103,6 +112,26 @@ class ImageState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ComposeImage:
+    """One of the images that compose.yaml builds."""
+
+    tag: str
+    dockerfile: str
+    """Its place in the repository, which is the context."""
+
+
+COMPOSE_IMAGES = {
+    "orchestrator": ComposeImage(
+        tag=f"sandbox-orch/orchestrator:{__version__}", dockerfile="images/orchestrator/Dockerfile"
+    ),
+    "postgres": ComposeImage(tag="sandbox-orch/postgres:17", dockerfile="deploy/postgres/Dockerfile"),
+    "prometheus": ComposeImage(
+        tag="sandbox-orch/prometheus:trixie", dockerfile="deploy/prometheus/Dockerfile"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReport:
     """What verifying one image showed. `findings` is empty where it may serve tenants."""
 
@@ -114,18 +143,25 @@ class ImageReport:
 
 
 class ImageBuilder:
-    """Makes and verifies the images of the runtimes defined under one folder."""
+    """Makes and verifies the images of the runtimes defined under one folder, and of those in `shared`.
 
-    def __init__(self, engine: ImageEngine, *, folder: Path, environment: BuildEnvironment) -> None:
+    What recipes share and `folder` does not have comes from `shared` too.
+    """
+
+    def __init__(
+        self, engine: ImageEngine, *, folder: Path, environment: BuildEnvironment, shared: Path | None = None
+    ) -> None:
         self._engine = engine
         self._folder = folder
+        self._shared = shared or folder
         self._environment = environment
 
     @classmethod
     def for_this_host(cls, engine: ImageEngine, folder: Path | None = None) -> ImageBuilder:
-        """A builder with this process's environment and, without a `folder`, the recipes of this package."""
+        """A builder with this process's environment, of the recipes of this package and of those in `folder`."""
         environment = BuildEnvironment.from_host(os.environ)
-        return cls(engine, folder=folder or images_folder(), environment=environment)
+        shared = images_folder()
+        return cls(engine, folder=folder or shared, environment=environment, shared=shared)
 
     async def build(self, runtime: Runtime, progress: Progress, *, force: bool = False) -> bool:
         """Make the image of `runtime` unless it is current; answers whether it was made.
@@ -138,7 +174,7 @@ class ImageBuilder:
         if before.is_current and not force:
             return False
         await self.ensure_base(progress)
-        recipe = Recipe.read(self._folder, runtime.name)
+        recipe = self._recipe(runtime)
         await self._engine.image_build(
             recipe.context(self._environment.ca_bundle),
             tag=runtime.image,
@@ -152,6 +188,23 @@ class ImageBuilder:
                 await self._engine.image_remove(before.digest)
         return True
 
+    async def build_for_compose(self, repository: Path, image: ComposeImage, progress: Progress) -> None:
+        """Make an image of compose.yaml of the checkout at `repository`. Raises ImageBuildFailed."""
+        context = repository_context(repository, image.dockerfile, self._environment.ca_bundle)
+        before = await self._engine.image_inspect(image.tag)
+        await self.ensure_base(progress)
+        await self._engine.image_build(
+            context,
+            tag=image.tag,
+            build_args={"BASE": BASE_IMAGE, **self._environment.build_args},
+            labels={},
+            progress=progress,
+        )
+        after = await self._engine.image_inspect(image.tag)
+        if before and after and before["Id"] != after["Id"]:
+            with suppress(BackendError):
+                await self._engine.image_remove(str(before["Id"]))
+
     async def state(self, runtime: Runtime) -> ImageState:
         """What the engine has of this runtime's image."""
         facts = await self._engine.image_inspect(runtime.image)
@@ -164,8 +217,21 @@ class ImageBuilder:
             digest=str(facts.get("Id", "")),
             created=str(facts.get("Created", "")),
             size_bytes=int(facts.get("Size", 0)),
-            is_current=labels.get(LABEL_SOURCE_DIGEST) == Recipe.read(self._folder, runtime.name).digest,
+            is_current=labels.get(LABEL_SOURCE_DIGEST) == self._recipe(runtime).digest,
         )
+
+    def _recipe(self, runtime: Runtime) -> Recipe:
+        return Recipe.read(
+            self._folder_of(runtime),
+            runtime.name,
+            shared=self._shared,
+            with_program_runner=runtime.program is not None,
+        )
+
+    def _folder_of(self, runtime: Runtime) -> Path:
+        """Where it is defined: the operator's own folder before the package's."""
+        is_own = (self._folder / runtime.name / "runtime.toml").is_file()
+        return self._folder if is_own else self._shared
 
     async def is_current(self, runtime: Runtime) -> bool:
         """Whether the engine has the image, built from the files that are there now."""
@@ -186,7 +252,9 @@ class ImageBuilder:
         state, audit = await self._audit(runtime, known_bad)
         findings = list(audit.findings)
         if not state.is_current:
-            findings.append(f"built from other files than those now in {self._folder / runtime.name}")
+            findings.append(
+                f"built from other files than those now in {self._folder_of(runtime) / runtime.name}"
+            )
         ready = None
         if probe is not None:
             try:
@@ -215,7 +283,9 @@ class ImageBuilder:
                 f"{runtime.image} is not there; `sandbox-orch images build {runtime.name}` makes it",
                 step="verify",
             )
-        return state, await audit_file_system(self._engine.image_export(state.digest), known_bad)
+        return state, await audit_file_system(
+            self._engine.image_export(state.digest), known_bad, allowed_programs=runtime.allowed_programs
+        )
 
     async def ensure_base(self, progress: Progress, *, anew: bool = False) -> None:
         """Have the Debian image that all others are built on; `anew` fetches today's packages for it.

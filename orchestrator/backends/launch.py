@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -22,7 +23,15 @@ from orchestrator.backends.base import (
     LiveContainer,
     OwnedContainer,
 )
-from orchestrator.backends.cgroups import Cgroup, Held, ParentBounds, find_cgroup, remove_empty_parent
+from orchestrator.backends.cgroups import (
+    Cgroup,
+    Held,
+    ParentBounds,
+    cgroup_under,
+    find_cgroup,
+    is_parent_bounded,
+    remove_empty_parent,
+)
 from orchestrator.backends.channel import RunnerChannel
 from orchestrator.backends.docker import Engine
 from orchestrator.backends.frames import encode_frame
@@ -45,6 +54,8 @@ __all__ = ("DockerBackend", "DockerContainer")
 
 CONFIRM_KILL_SECONDS = 5.0
 """How long the end of PID 1 is waited for after a kill, before the engine is asked instead."""
+ENGINE_ANSWERS_WITHIN_SECONDS = 2.0
+"""An engine that is busy making containers still answers a ping within tens of milliseconds."""
 LAST_WORDS_SECONDS = 0.25
 """How long frames may still come after PID 1 has ended. gVisor's exec stream may stay open for ever then."""
 
@@ -53,12 +64,21 @@ class DockerBackend:
     """`Backend` on a Docker Engine.
 
     `name_prefix` must be unique to the owner of this object. `parent` bounds all containers together where
-    the host's cgroup files are within reach.
+    the host's cgroup files are within reach. `cgroup_root` is where a process that sees none of the host's
+    has those files mounted, to read them: then somebody else has bounded the parent, and that is looked at.
     """
 
-    def __init__(self, engine: Engine, *, name_prefix: str, parent: ParentBounds | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        name_prefix: str,
+        parent: ParentBounds | None = None,
+        cgroup_root: Path | None = None,
+    ) -> None:
         self._engine = engine
         self._parent = parent
+        self._cgroup_root = cgroup_root
         self._names = (f"{name_prefix}-{number}" for number in count(1))
 
     async def info(self) -> EngineInfo:
@@ -102,17 +122,35 @@ class DockerBackend:
             ready = await self._hear_ready(channel, container_id, ready_within_seconds)
             _require_hardened(spec, facts, ready)
             container = DockerContainer.of(
-                self._engine, channel, exec_id=exec_id, facts=facts, ready=ready, spec=spec
+                self._engine,
+                channel,
+                exec_id=exec_id,
+                facts=facts,
+                ready=ready,
+                spec=spec,
+                read_only_cgroup=self._read_only_cgroup(container_id),
             )
+            undo.callback(container.let_go)
             self._bound_parent(container)
             container.watch_init()
             undo.pop_all()
         return container
 
+    def _read_only_cgroup(self, container_id: str) -> Cgroup | None:
+        if self._cgroup_root is None or self._parent is None:
+            return None
+        return cgroup_under(self._cgroup_root, self._parent.name, container_id)
+
     def _bound_parent(self, container: DockerContainer) -> None:
-        if self._parent is None or container.cgroup is None:
+        if self._parent is None:
             return
-        if not container.cgroup.bound_parent(self._parent):
+        if self._cgroup_root is not None:
+            is_bounded = is_parent_bounded(self._cgroup_root, self._parent)
+        elif container.cgroup is not None:
+            is_bounded = container.cgroup.bound_parent(self._parent)
+        else:
+            return
+        if not is_bounded:
             problem = f"the parent cgroup {self._parent.name} cannot be bounded"
             raise HardeningFailed(problem, step="cgroup", container=container.id)
 
@@ -151,6 +189,8 @@ class DockerContainer:
     _spec: ContainerSpec
     _init: HostProcess | None
     _held_at_first: Held
+    _narrowed_to: Limits | None = None
+    """The limits in force; None: its class's own."""
     _at_the_end: Counters | None = None
     """As PID 1 ended by itself; the cgroup vanishes some 30 ms later."""
 
@@ -164,12 +204,14 @@ class DockerContainer:
         facts: dict[str, object],
         ready: dict[str, object],
         spec: ContainerSpec,
+        read_only_cgroup: Cgroup | None = None,
     ) -> DockerContainer:
         """A warm container, from what the engine and its runner said of it."""
         state = facts["State"]
         assert isinstance(state, dict)  # noqa: S101 - the API's shape
         container_id, pid = str(facts["Id"]), int(state["Pid"])
-        cgroup = find_cgroup(pid, container_id)
+        visible = find_cgroup(pid, container_id) if read_only_cgroup is None else None
+        cgroup = visible or read_only_cgroup
         if cgroup is not None:
             cgroup.mark_warm()
         return cls(
@@ -184,18 +226,33 @@ class DockerContainer:
             cgroup=cgroup,
             _spec=spec,
             # The same check as for the cgroup: only a pid of this namespace may be signalled.
-            _init=HostProcess.open(pid) if cgroup is not None else None,
+            _init=HostProcess.open(pid) if visible is not None else None,
             _held_at_first=cgroup.held() if cgroup is not None else Held(memory_bytes=None, processes=None),
         )
 
     def narrow(self, limits: Limits) -> bool:
-        """Lower the container's own limits to one job's."""
+        """Set the container's own limits to one job's; nothing is to be done where they are those already."""
+        if limits == self._narrowed_to:
+            return True
         if self.cgroup is None:
             return False
-        return self.cgroup.narrow(
+        self._narrowed_to = None
+        done = self.cgroup.narrow(
             memory_bytes=limits.memory_bytes + self._spec.headroom_bytes,
             pids=limits.processes + self._spec.headroom_processes,
         )
+        if done:
+            self._narrowed_to = limits
+        return done
+
+    def count_anew(self, limits: Limits, *, left_bytes: int) -> bool:
+        """Take what was used so far as nobody's, and narrow to a job's limits."""
+        cgroup = self.cgroup
+        self._narrowed_to = None
+        if cgroup is None or not cgroup.widen(memory_bytes=self._spec.memory_bytes, pids=self._spec.pids):
+            return False
+        cgroup.count_anew(left_bytes=left_bytes)
+        return self.narrow(limits) and cgroup.forget_peak()
 
     def share_cpu(self, share: CpuShare) -> bool:
         """Change its part of the processors by the host's files."""
@@ -219,6 +276,7 @@ class DockerContainer:
         if cgroup is None:
             # Without the kernel's files the counters of one job could not be told from those of the next.
             raise self._unrenewed("the host's cgroup files are out of reach")
+        self._narrowed_to = None
         if not cgroup.widen(memory_bytes=self._spec.memory_bytes, pids=self._spec.pids):
             raise self._unrenewed("its limits cannot be widened again")
         frame = await self._ask_to_renew(within_seconds)
@@ -288,6 +346,10 @@ class DockerContainer:
         except BackendError:
             return Counters()
 
+    async def is_reachable(self) -> bool:
+        """Whether the engine answers, which passes the runner's stream on."""
+        return await self._engine.answers(within_seconds=ENGINE_ANSWERS_WITHIN_SECONDS)
+
     async def kill(self) -> None:
         """SIGKILL PID 1, with which the kernel kills all of its PID namespace; wait until that is done."""
         if self._init is None or not await self._init.kill(within_seconds=CONFIRM_KILL_SECONDS):
@@ -318,8 +380,14 @@ class DockerContainer:
         self._channel.stop_listening()
         await self._engine.remove(self.id)
         self._channel.close()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close what is held of the host's: the handle on PID 1, the kernel's files."""
         if self._init is not None:
             self._init.close()
+        if self.cgroup is not None:
+            self.cgroup.close()
 
 
 def _require_hardened(spec: ContainerSpec, facts: dict[str, Any], ready: dict[str, object]) -> None:

@@ -25,6 +25,9 @@ class StreamName(IntEnum):
     STDERR = 2
 
 
+_NAMES = tuple(StreamName)
+
+
 class StreamDemultiplexer:
     """Feed it what the socket gives; it answers with (stream, bytes) chunks as soon as they are there.
 
@@ -67,6 +70,6 @@ class StreamDemultiplexer:
             return
         header, self._header = self._header, b""
         number, self._left = _HEADER.unpack(header)
-        if number > StreamName.STDERR or header[1:4] != _PADDING:
+        if number >= len(_NAMES) or header[1:4] != _PADDING:
             raise ProtocolError(f"no stream header: {header.hex()}", step="demultiplex")
-        self._stream = StreamName(number)
+        self._stream = _NAMES[number]

@@ -18,6 +18,7 @@ from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.progress import progress_line
 from orchestrator.cli.render import harmless
 from orchestrator.config import Settings
+from orchestrator.domain.debug import DebugOptions
 from orchestrator.domain.job import Mode
 
 __all__ = ("attack",)
@@ -25,6 +26,7 @@ __all__ = ("attack",)
 BOTH = "both"
 MARKS = {Verdict.HELD: ("✓", "green"), Verdict.FAILED: ("✗", "red"), Verdict.SKIPPED: ("-", "yellow")}
 MOST_DETAIL = 90
+EVERYTHING = DebugOptions(console=True, stack_traces=True, profile=True, steps=True)
 WARM_TARGET = 3
 """Attacks need no more containers in waiting than run at once."""
 
@@ -38,6 +40,7 @@ class _Options:
     mode: str
     runtime: tuple[str, ...]
     at_once: int
+    debug: bool
     as_json: bool
     junit: Path | None
     list_only: bool
@@ -46,9 +49,19 @@ class _Options:
 @click.command()
 @click.option("-o", "--only", multiple=True, metavar="NUMBER|NAME", help="Only this program; repeatable.")
 @click.option("-t", "--threat", multiple=True, metavar="TEXT", help="Only threats with TEXT in their name.")
-@click.option("-m", "--mode", default=BOTH, show_default=True, type=click.Choice((*Mode, BOTH)))
+@click.option(
+    "-m",
+    "--mode",
+    default=BOTH,
+    show_default=True,
+    type=click.Choice([*(mode.value for mode in Mode), BOTH]),
+    help="As functions, as scripts, or both.",
+)
 @click.option("-r", "--runtime", multiple=True, metavar="NAME", help="Only this runtime; repeatable.")
-@click.option("--at-once", default=4, show_default=True, type=click.IntRange(1, 64))
+@click.option(
+    "--at-once", default=4, show_default=True, type=click.IntRange(1, 64), help="Programs that run at a time."
+)
+@click.option("--debug", is_flag=True, help="Run every program in debug mode, with all of its parts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML there, too.")
 @click.option("--list", "list_only", is_flag=True, help="List the programs and what they claim; run nothing.")
@@ -73,8 +86,11 @@ def attack(settings: Settings, /, **options: object) -> None:
 
 async def _attack(settings: Settings, programs: tuple[AttackProgram, ...], options: _Options) -> Report:
     modes = tuple(Mode) if options.mode == BOTH else (Mode(options.mode),)
+    debug = EVERYTHING if options.debug else None
     with progress_line() as tell:
-        return await attack_this_host(settings, programs, modes=modes, at_once=options.at_once, progress=tell)
+        return await attack_this_host(
+            settings, programs, modes=modes, at_once=options.at_once, progress=tell, debug=debug
+        )
 
 
 def _settings_for(settings: Settings, options: _Options) -> Settings:

@@ -30,8 +30,16 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option("-n", "--samples", default=40, show_default=True, type=click.IntRange(2, 10_000))
-@click.option("--docker-samples", default=5, show_default=True, type=click.IntRange(0, 1000))
+@click.option(
+    "-n", "--samples", default=40, show_default=True, type=click.IntRange(2, 10_000), help="Jobs to time."
+)
+@click.option(
+    "--docker-samples",
+    default=5,
+    show_default=True,
+    type=click.IntRange(0, 1000),
+    help="Plain `docker run`s to time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 @click.pass_obj
 def warm(settings: Settings, samples: int, docker_samples: int, *, as_json: bool) -> None:
@@ -49,7 +57,9 @@ def warm(settings: Settings, samples: int, docker_samples: int, *, as_json: bool
 
 
 @bench.command()
-@click.option("-n", "--samples", default=50, show_default=True, type=click.IntRange(2, 10_000))
+@click.option(
+    "-n", "--samples", default=50, show_default=True, type=click.IntRange(2, 10_000), help="Jobs to time."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 @click.pass_obj
 def deadline(settings: Settings, samples: int, *, as_json: bool) -> None:
@@ -64,7 +74,14 @@ def deadline(settings: Settings, samples: int, *, as_json: bool) -> None:
 
 
 @bench.command("check")
-@click.option("-n", "--samples", default=400, show_default=True, type=click.IntRange(2, 10_000))
+@click.option(
+    "-n",
+    "--samples",
+    default=400,
+    show_default=True,
+    type=click.IntRange(2, 10_000),
+    help="Sources to check.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 @click.pass_obj
 def check_(settings: Settings, samples: int, *, as_json: bool) -> None:
@@ -92,8 +109,12 @@ async def _measure_checks(settings: Settings, samples: int) -> list[CheckReport]
 
 
 @bench.command()
-@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(0.5, 3600))
-@click.option("--callers", default=4, show_default=True, type=click.IntRange(1, 1000))
+@click.option(
+    "--seconds", default=20.0, show_default=True, type=click.FloatRange(0.5, 3600), help="For how long."
+)
+@click.option(
+    "--callers", default=4, show_default=True, type=click.IntRange(1, 1000), help="How many ask at a time."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 @click.pass_obj
 def throughput(settings: Settings, seconds: float, callers: int, *, as_json: bool) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from orchestrator.bootstrap import load_policy, open_checks, runtimes_on_offer
+from orchestrator.backends.images import known_runtimes
+from orchestrator.bootstrap import load_policy, open_checks
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.render import show_findings
 from orchestrator.cli.sources import read_bytes, runtime_of
@@ -18,6 +19,7 @@ from orchestrator.config import Settings
 from orchestrator.domain.job import MAX_CODE_BYTES, Mode
 from orchestrator.guard.policy import PRESETS, Policy, parse_policy
 from orchestrator.guard.report import Report, Source
+from orchestrator.guard.rules import LANGUAGES
 
 __all__ = ("check",)
 
@@ -40,7 +42,11 @@ def check(
     sandbox-orch check total.js
     sandbox-orch check script.py --program --policy strict
     """  # noqa: D301 - click wants the character itself
-    chosen = runtime_of(file, runtime, runtimes_on_offer(settings))
+    chosen = runtime_of(file, runtime, known_runtimes(settings.images_folder))
+    if chosen.language not in LANGUAGES:
+        raise click.UsageError(
+            f"there are no rules for {chosen.language}; only {', '.join(LANGUAGES)} is checked"
+        )
     data = read_bytes("FILE", file, MAX_CODE_BYTES)
     mode = Mode.PROGRAM if program else Mode.FUNCTION
     source = Source(data=data, language=chosen.language, mode=mode)

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +50,28 @@ def show(settings: Settings, *, changed: bool, as_json: bool) -> None:
 
 
 @config.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def check(settings: Settings) -> None:
+def check(settings: Settings, *, as_json: bool) -> None:
     """Check what the settings name, and the environment for misspelled ones.
 
     That each value is possible was checked before this command began; whether the host can give it is
     `sandbox-orch doctor`'s to say. Exit code 2 where something is wrong.
     """
     problems = list(_problems(settings))
-    for problem in problems:
-        click.secho(f"✗ {harmless(problem)}", fg="red")
+    if as_json:
+        click.echo(json.dumps({"ok": not problems, "problems": problems}))
+    else:
+        _show_problems(problems)
     if problems:
         click.get_current_context().exit(ExitCode.USAGE)
-    click.secho("✓ the settings are sound", fg="green")
+
+
+def _show_problems(problems: Sequence[str]) -> None:
+    for problem in problems:
+        click.secho(f"✗ {harmless(problem)}", fg="red")
+    if not problems:
+        click.secho("✓ the settings are sound", fg="green")
 
 
 # -- show -----------------------------------------------------------------------------------------------
@@ -136,14 +145,19 @@ def _unknown_variables() -> Iterator[str]:
 def _check_store(settings: Settings) -> None:
     if settings.store_url is None:
         return
-    from orchestrator.store.database import check_url  # noqa: PLC0415  # of an extra, and slow to load
-
+    try:
+        from orchestrator.store.database import check_url  # noqa: PLC0415  # of an extra, and slow to load
+    except ImportError as error:
+        problem = f"store_url needs the extra `server` ({error.name} is missing): pip install 'sandbox-orch[server]'"
+        raise ConfigurationError(problem) from None
     check_url(settings.store_url)
 
 
 def _check_address(settings: Settings) -> None:
-    from orchestrator.serving import require_safe_address  # noqa: PLC0415  # of an extra, and slow to load
-
+    try:
+        from orchestrator.serving import require_safe_address  # noqa: PLC0415  # of an extra, and slow to load
+    except ImportError:
+        return  # without the extra nothing listens
     require_safe_address(settings)
 
 

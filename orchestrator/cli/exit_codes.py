@@ -1,4 +1,4 @@
-"""Command line: what the exit code says."""
+"""Command line: what the exit code says, in the one place that says it; `--help` and docs/cli.md print it from here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.domain.errors import (
 )
 from orchestrator.domain.outcome import JobResult, Outcome
 
-__all__ = ("ExitCode", "exit_code_of_error", "exit_code_of_result")
+__all__ = ("MEANINGS", "ExitCode", "exit_code_of_error", "exit_code_of_result")
 
 
 class ExitCode(IntEnum):
@@ -28,6 +28,16 @@ class ExitCode(IntEnum):
     """The engine or the host failed, or has no room."""
     LIMIT = 4
     """The job was ended by one of its limits."""
+
+
+MEANINGS: dict[ExitCode, str] = {
+    ExitCode.OK: "succeeded",
+    ExitCode.JOB_FAILED: "the job failed or was rejected; a check found something",
+    ExitCode.USAGE: "wrong usage, a wrong setting, or a request that was refused",
+    ExitCode.ENGINE: "engine, host, store or service failed or had no room, or Ctrl-C",
+    ExitCode.LIMIT: "a limit ended the job",
+}
+"""What each says, for people."""
 
 
 def exit_code_of_error(error: OrchestratorError) -> ExitCode:

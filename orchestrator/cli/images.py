@@ -19,13 +19,14 @@ from typing import IO, Any
 import click
 
 from orchestrator.backends.images import (
+    COMPOSE_IMAGES,
+    ComposeImage,
     ImageBuilder,
     ImageReport,
     ImageState,
     KnownBad,
     Progress,
-    images_folder,
-    load_runtimes,
+    known_runtimes,
 )
 from orchestrator.bootstrap import open_engine, probe_runner
 from orchestrator.cli.exit_codes import ExitCode
@@ -51,7 +52,7 @@ def images() -> None:
 @_as_json
 @click.pass_obj
 def build(settings: Settings, names: tuple[str, ...], *, force: bool, as_json: bool) -> None:
-    """Build the images of these runtimes, of all by default, unless they are current."""
+    """Build the images of these runtimes, by default of those on offer, unless they are current."""
     built = asyncio.run(_build(settings, _chosen(settings, names), force=force))
     if as_json:
         _print_json(asdict(item) for item in built)
@@ -61,12 +62,29 @@ def build(settings: Settings, names: tuple[str, ...], *, force: bool, as_json: b
         click.echo(f"{item.state.image} {how}, {_megabytes(item.state)}")
 
 
+@images.command("compose")
+@click.argument("names", nargs=-1, type=click.Choice(sorted(COMPOSE_IMAGES)))
+@click.option(
+    "--repository", type=click.Path(path_type=Path, file_okay=False, exists=True), default=Path(),
+    help="Checkout with compose.yaml.  [default: this folder]",
+)  # fmt: skip
+@click.pass_obj
+def for_compose(settings: Settings, names: tuple[str, ...], repository: Path) -> None:
+    """Build what compose.yaml runs, by default the service's own image, also where no registry answers.
+
+    Where one answers, `docker compose build` does the same.
+    """
+    for name in dict.fromkeys(names or ("orchestrator",)):
+        asyncio.run(_build_for_compose(settings, repository, COMPOSE_IMAGES[name]))
+        click.echo(COMPOSE_IMAGES[name].tag)
+
+
 @images.command("list")
 @_as_json
 @click.pass_obj
 def list_images(settings: Settings, *, as_json: bool) -> None:
     """List every runtime and what the engine has of its image."""
-    states = asyncio.run(_states(settings, _chosen(settings, ())))
+    states = asyncio.run(_states(settings, known_runtimes(settings.images_folder).values()))
     if as_json:
         _print_json(asdict(state) for state in states)
         return
@@ -97,7 +115,7 @@ def sbom(settings: Settings, name: str, output: IO[str]) -> None:
 @_as_json
 @click.pass_obj
 def verify(settings: Settings, names: tuple[str, ...], known_bad: Path | None, *, as_json: bool) -> None:
-    """Look through images for what has no place there.
+    """Look through images, by default of the runtimes on offer, for what has no place there.
 
     A shell, a compiler, a package manager, a setuid file, anything that jobs may write to, a secret, a file
     or package known to be bad, a library that nothing links to. Exit code 1 where anything was found.
@@ -139,6 +157,12 @@ async def _build(settings: Settings, runtimes: Iterable[Runtime], *, force: bool
     return built
 
 
+async def _build_for_compose(settings: Settings, repository: Path, image: ComposeImage) -> None:
+    with _progress() as progress:
+        async with _open_builder(settings) as builder:
+            await builder.build_for_compose(repository, image, progress)
+
+
 async def _states(settings: Settings, runtimes: Iterable[Runtime]) -> list[ImageState]:
     async with _open_builder(settings) as builder:
         return [await builder.state(runtime) for runtime in runtimes]
@@ -167,12 +191,13 @@ async def _open_builder(settings: Settings) -> AsyncIterator[ImageBuilder]:
 
 
 def _chosen(settings: Settings, names: tuple[str, ...]) -> tuple[Runtime, ...]:
-    """The named runtimes, all that are defined where none is named. Raises UnknownRuntime."""
-    known = load_runtimes(settings.images_folder or images_folder())
-    for name in names:
+    """The named runtimes, those on offer where none is named. Raises UnknownRuntime."""
+    known = known_runtimes(settings.images_folder)
+    chosen = names or settings.runtimes
+    for name in chosen:
         if name not in known:
             raise UnknownRuntime(name, tuple(known))
-    return tuple(known[name] for name in dict.fromkeys(names or known))
+    return tuple(known[name] for name in dict.fromkeys(chosen))
 
 
 # -- what a person sees ------------------------------------------------------------------------------

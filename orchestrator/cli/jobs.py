@@ -16,7 +16,7 @@ from orchestrator.cli.inputs import seconds_of
 from orchestrator.cli.remote import remote_of, remote_options, wait_for
 from orchestrator.cli.render import harmless, show_result
 from orchestrator.domain.job import JobState
-from orchestrator.domain.outcome import Outcome
+from orchestrator.domain.outcome import JobResult, Outcome
 from orchestrator.wire import result_to_wire
 
 if TYPE_CHECKING:
@@ -35,9 +35,13 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.option("--state", type=click.Choice([each.value for each in JobState]))
-@click.option("--outcome", type=click.Choice([each.value for each in Outcome]))
-@click.option("--runtime", metavar="NAME")
+@click.option(
+    "--state", type=click.Choice([each.value for each in JobState]), help="Only jobs in this state."
+)
+@click.option(
+    "--outcome", type=click.Choice([each.value for each in Outcome]), help="Only jobs that ended like this."
+)
+@click.option("--runtime", metavar="NAME", help="Only jobs of this runtime.")
 @click.option("--within", callback=seconds_of, metavar="30d|12h|15m", help="Accepted within the last …")
 @click.option(
     "-n", "--most", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many."
@@ -104,20 +108,24 @@ def show(server: str, key_file: str | None, job_id: str, *, wait: bool, as_json:
 
 @jobs.command()
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each, as it is cancelled.")
 @remote_options
-def cancel(server: str, key_file: str | None, job_ids: tuple[str, ...]) -> None:
+def cancel(server: str, key_file: str | None, job_ids: tuple[str, ...], *, as_json: bool) -> None:
     """Cancel jobs, queued or running."""
     with remote_of(server, key_file).open() as client:
         for job_id in job_ids:
             job = client.cancel(job_id)
-            click.echo(f"{job.id} {job.outcome or job.state}")
+            click.echo(json.dumps(_wire(job)) if as_json else f"{job.id} {job.outcome or job.state}")
 
 
 @jobs.command()
 @click.argument("job_id", metavar="ID")
 @click.option("--raw", is_flag=True, help="Leave control characters as they are; not for terminals.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print each event as one line of JSON, the result last."
+)
 @remote_options
-def logs(server: str, key_file: str | None, job_id: str, *, raw: bool) -> None:
+def logs(server: str, key_file: str | None, job_id: str, *, raw: bool, as_json: bool) -> None:
     """Print what a job prints, as it prints it, until it has finished.
 
     Its standard error goes to ours. The exit code is the job's, as that of `run` is.
@@ -125,7 +133,11 @@ def logs(server: str, key_file: str | None, job_id: str, *, raw: bool) -> None:
     printed: set[str] = set()
     with remote_of(server, key_file).open() as client:
         for event in client.events(job_id):
-            if event.name == "result":
+            if as_json:
+                click.echo(json.dumps({"event": event.name, "data": event.data}))
+                if event.name == "result":
+                    _exit_as(event)
+            elif event.name == "result":
                 _end(event, printed, raw=raw)
             elif event.name in _STREAMS:
                 printed.add(event.name)
@@ -137,10 +149,18 @@ def _print(stream: str, text: object, *, raw: bool) -> None:
     click.echo(shown if raw else harmless(shown), nl=False, err=stream == "stderr", color=raw)
 
 
-def _end(event: Event, printed: set[str], *, raw: bool) -> NoReturn:
+def _exit_as(event: Event) -> NoReturn:
+    sys.exit(exit_code_of_result(_result_of(event)))
+
+
+def _result_of(event: Event) -> JobResult:
     from orchestrator.client.values import result_from_wire  # noqa: PLC0415  # other commands need no HTTP
 
-    result = result_from_wire(event.data)
+    return result_from_wire(event.data)
+
+
+def _end(event: Event, printed: set[str], *, raw: bool) -> NoReturn:
+    result = _result_of(event)
     for stream in _STREAMS:
         if stream not in printed:
             # It had finished before: what it printed is in its result only.

@@ -95,15 +95,16 @@ def list_keys(settings: Settings, *, tenant: str | None, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
+@_AS_JSON
 @click.pass_obj
-def revoke(settings: Settings, key_id: str) -> None:
+def revoke(settings: Settings, key_id: str, *, as_json: bool) -> None:
     """Revoke the key of this ID (`keys list` has it). A running service notices within seconds."""
     if key_id.startswith("so_"):
         # Somebody pasted the secret: its id is in it.
         key_id = key_id.split("_")[1]
     if not with_store(settings, lambda store: store.revoke_key(key_id, now=time.time())):
         raise InvalidTenant("ID", f"no key {harmless(key_id[:40])!r}; `sandbox-orch keys list` shows them")
-    click.echo(f"key {key_id} is revoked")
+    click.echo(json.dumps({"id": key_id, "revoked": True}) if as_json else f"key {key_id} is revoked")
 
 
 def _wire(info: KeyInfo) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Command line: the `sandbox-orch` group, and the one place where errors become exit codes."""
+"""Command line: the `sandbox-orch` group, and the one place where errors become lines and exit codes."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +16,11 @@ from orchestrator.cli.attack import attack
 from orchestrator.cli.bench import bench
 from orchestrator.cli.check import check
 from orchestrator.cli.config import config
+from orchestrator.cli.debug import debug
 from orchestrator.cli.doctor import doctor
-from orchestrator.cli.exit_codes import ExitCode, exit_code_of_error
+from orchestrator.cli.engine_proxy import engine_proxy
+from orchestrator.cli.exit_codes import MEANINGS, ExitCode, exit_code_of_error
+from orchestrator.cli.hints import with_hint
 from orchestrator.cli.images import images
 from orchestrator.cli.jobs import jobs
 from orchestrator.cli.keys import keys
@@ -30,9 +34,37 @@ from orchestrator.domain.errors import OrchestratorError
 
 __all__ = ("cli", "main")
 
+PROGRAM = "sandbox-orch"
+SECTIONS = {
+    "Run code on this machine": ("run", "debug", "check"),
+    "Is this machine fit for it?": ("images", "doctor", "attack", "bench"),
+    "Serve many tenants": ("serve", "engine-proxy", "tenants", "keys", "config"),
+    "Use a running service": ("submit", "jobs", "pool"),
+}
+OTHERS = "More"
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="sandbox-orch")
+
+class _Sections(click.Group):
+    """A group whose help lists commands by what they are for, and says what the exit codes mean."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list for each section; what is in none comes last."""
+        named = {name for names in SECTIONS.values() for name in names}
+        others = tuple(name for name in self.list_commands(ctx) if name not in named)
+        for title, names in {**SECTIONS, OTHERS: others}.items():
+            rows = [(name, self.commands[name].get_short_help_str(70)) for name in names]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANINGS.items()])
+
+
+@click.group(
+    cls=_Sections,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name=PROGRAM)
 @click.option(
     "--docker-url", metavar="URL", help="Engine to use: unix:///… or tcp://…  [default: DOCKER_HOST]"
 )
@@ -46,23 +78,32 @@ def cli(context: click.Context, docker_url: str | None, config_file: Path | None
     """Run untrusted code safely and fast, on Docker containers that nobody has used before.
 
     \b
-    First steps:
-      sandbox-orch images build              make the images (once; some minutes)
-      sandbox-orch doctor                    is this machine fit for it?
-      sandbox-orch run hello.py              run one file
-      sandbox-orch check hello.py            what would be said against it, without running it
-      echo 'output = input * 2' | sandbox-orch run - --runtime node --input 21
-      sandbox-orch bench warm                measure this machine
-      sandbox-orch attack                    try to break out of this machine's containers
-      sandbox-orch serve                     the HTTP service for many tenants
-
+    1. Once: make the images (some minutes), and see whether this machine is fit.
+         sandbox-orch images build
+         sandbox-orch doctor
     \b
-    Exit codes:
-      0 succeeded   1 the job failed or was rejected   2 wrong usage   3 engine or host   4 a limit ended the job
+    2. Run a job. It finds its input in the variable `input` and leaves its answer in `output`.
+         echo 'output = input * 2' > double.py
+         sandbox-orch run double.py --input 21
+         sandbox-orch run double.py --input 21 --json        the whole result, for programs
+         sandbox-orch run double.py --limit wall_time_ms=200 it ends then, at the latest
+    \b
+    3. See what would be said against code, without running it; walk a run's steps; try to break out yourself.
+         sandbox-orch check double.py --policy strict
+         sandbox-orch debug double.py --input 21
+         sandbox-orch attack
+    \b
+    4. Serve many tenants over HTTP, and use the service from here.
+         sandbox-orch serve --data ./data                    the first start makes a key: ./data/admin.key
+         sandbox-orch submit double.py --input 21 --key-file ./data/admin.key
 
-    Settings come from the environment as SANDBOX_ORCH_<NAME>, SANDBOX_ORCH_WARM_TARGET=8 for example, and from
-    a TOML file as <name>.
+    Every command has its own --help, and every command that prints data has --json. Settings come from the
+    environment as SANDBOX_ORCH_<NAME>, SANDBOX_ORCH_WARM_TARGET=8 for example, and from a TOML file (--config)
+    as <name>; `sandbox-orch config show` prints them all. Errors are one line on standard error. Colours go
+    to terminals only, and nowhere with NO_COLOR set.
     """  # noqa: D301 - click wants the character itself
+    if os.environ.get("NO_COLOR"):
+        context.color = False
     level = {0: logging.ERROR, 1: logging.INFO}.get(verbose, logging.DEBUG)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("orchestrator").setLevel(level)
@@ -71,12 +112,14 @@ def cli(context: click.Context, docker_url: str | None, config_file: Path | None
 
 
 cli.add_command(run)
+cli.add_command(debug)
 cli.add_command(check)
 cli.add_command(images)
 cli.add_command(bench)
 cli.add_command(doctor)
 cli.add_command(attack)
 cli.add_command(serve)
+cli.add_command(engine_proxy)
 cli.add_command(tenants)
 cli.add_command(keys)
 cli.add_command(submit)
@@ -86,12 +129,34 @@ cli.add_command(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line; every error of ours is one line on stderr and an exit code, no traceback."""
+    """Run the command line; every error is one line on stderr and an exit code, no traceback."""
     try:
-        cli.main(args=arguments, prog_name="sandbox-orch", standalone_mode=True)
+        code = cli.main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
     except OrchestratorError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(exit_code_of_error(error))
-    except KeyboardInterrupt:
+        _fail(with_hint(error), exit_code_of_error(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()  # the command alone asks for its help
+        sys.exit(ExitCode.USAGE)
+    except click.ClickException as error:
+        _fail(_usage_problem(error), ExitCode.USAGE)
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(ExitCode.ENGINE)
-    sys.exit(ExitCode.OK)
+    except OSError as error:
+        if not error.filename:
+            raise
+        # A file or folder that the user named.
+        _fail(f"cannot use {str(error.filename)!r}: {error.strerror}; name another", ExitCode.USAGE)
+    sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+
+def _fail(problem: str, code: ExitCode) -> NoReturn:
+    click.echo(f"error: {problem}", err=True)
+    sys.exit(code)
+
+
+def _usage_problem(error: click.ClickException) -> str:
+    """Click's words in our form: what is wrong, and which help tells what would be right."""
+    told = " ".join(error.format_message().split()).removesuffix(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else PROGRAM
+    return f"{told[:1].lower()}{told[1:]}; see `{command} --help`"

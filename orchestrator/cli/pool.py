@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -40,7 +41,11 @@ def pool(*, server: str, key_file: str | None, every: float, as_json: bool) -> N
             click.echo(json.dumps(seen))
             return
         # Elsewhere than on a terminal nothing is broken into lines: programs read it.
-        console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else WIDE)
+        plain = bool(os.environ.get("NO_COLOR"))
+        width = None if sys.stdout.isatty() else WIDE
+        console = Console(
+            file=sys.stdout, highlight=False, width=width, color_system=None if plain else "auto"
+        )
         if not console.is_terminal:
             console.print(_page(seen))
             return

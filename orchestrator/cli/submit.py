@@ -60,7 +60,9 @@ class _Options:
 @click.option("-a", "--arg", "args", multiple=True, metavar="TEXT", help="With --program: one argument.")
 @click.option("-f", "--file", "files", multiple=True, metavar="PATH", help="With --program: a file for it.")
 @click.option("-l", "--limit", "limits", multiple=True, metavar="NAME=N", help="wall_time_ms=2000, …")
-@click.option("--priority", type=click.Choice([each.value for each in Priority]))
+@click.option(
+    "--priority", type=click.Choice([each.value for each in Priority]), help="How soon it is its turn."
+)
 @click.option("-m", "--metadata", multiple=True, metavar="NAME=TEXT", help="Kept with the job.")
 @click.option("--idempotency-key", metavar="TEXT", help="The same key and job: the same job, run once.")
 @click.option("-d", "--detach", is_flag=True, help="Print the job's id and do not wait for it.")

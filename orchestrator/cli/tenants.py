@@ -14,7 +14,7 @@ from orchestrator.cli.stores import with_store
 from orchestrator.config import Settings
 from orchestrator.domain.errors import ConfigurationError, InvalidTenant
 from orchestrator.domain.limits import Limits
-from orchestrator.domain.tenant import Priority, Tenant
+from orchestrator.domain.tenant import Priority, Recycle, Tenant
 
 if TYPE_CHECKING:
     from orchestrator.store.store import Store
@@ -44,19 +44,33 @@ def tenants() -> None:
     help="The most that a job may ask for: wall_time_ms=2000, …; '' for the host's.",
 )
 @click.option("--weight", type=float, help="Twice the weight, twice the share of a busy host.")
-@click.option("--priority-ceiling", type=click.Choice([each.value for each in Priority]))
+@click.option(
+    "--priority-ceiling",
+    type=click.Choice([each.value for each in Priority]),
+    help="The best class that its jobs may have.",
+)
 @click.option("--concurrency", type=int, help="Jobs that may run at the same time.")
 @click.option("--rate-per-second", type=float, help="Jobs accepted per second, in the long run.")
 @click.option("--burst", type=int, help="Jobs accepted at once after a quiet time.")
 @click.option("--queue-share", type=float, help="The part of the queue that its jobs may fill, 1 at most.")
 @click.option("--retention-seconds", type=int, help="How long its finished jobs are kept.")
+@click.option(
+    "--recycle",
+    type=click.Choice(["", *(each.value for each in Recycle)]),
+    help="leak: its containers serve its own next jobs; '' for the deployment's.",
+)
 @click.option("--keep-code/--drop-code", default=None, help="Whether code and input are kept afterwards.")
+@click.option("--debug/--no-debug", default=None, help="Whether its jobs may ask for debug mode.")
+@_AS_JSON
 @click.pass_obj
-def set_tenant(settings: Settings, /, name: str, **options: Any) -> None:
+def set_tenant(settings: Settings, /, name: str, *, as_json: bool, **options: Any) -> None:
     """Make the tenant NAME, or change those settings of it that are named; the others stay."""
     changes = _changes_of(options)
     _require_policy(settings, changes.get("policy"))
     changed = with_store(settings, lambda store: _set(store, name, changes))
+    if as_json:
+        click.echo(json.dumps(asdict(changed)))
+        return
     _show(changed)
 
 
@@ -88,6 +102,8 @@ def _changes_of(options: dict[str, Any]) -> dict[str, Any]:
     if "runtimes" in changes:
         names = tuple(each.strip() for each in changes["runtimes"].split(",") if each.strip())
         changes["runtimes"] = names or None
+    if "recycle" in changes:
+        changes["recycle"] = Recycle(changes["recycle"]) if changes["recycle"] else None
     if "priority_ceiling" in changes:
         changes["priority_ceiling"] = Priority(changes["priority_ceiling"])
     if "ceiling" in changes:

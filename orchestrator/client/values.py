@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from orchestrator.domain.debug import (
+    ConsoleEntry,
+    DebugOptions,
+    DebugReport,
+    DebugValue,
+    ErrorLink,
+    Position,
+    Profile,
+    SourceLine,
+    StackFrame,
+    Step,
+    Variable,
+)
 from orchestrator.domain.finding import Finding, Severity
 from orchestrator.domain.job import JobState, Mode
 from orchestrator.domain.limits import Usage
@@ -42,6 +55,8 @@ class JobRequest:
     limits: Mapping[str, int] = field(default_factory=dict)
     priority: Priority | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    debug: DebugOptions | None = None
+    """What of the run is recorded, where the service allows it."""
     start_within_ms: int | None = None
     """How long it may wait for its start before it has `expired`."""
 
@@ -51,8 +66,7 @@ class JobRequest:
         for name in ("input", "entrypoint", "priority", "start_within_ms"):
             if (value := getattr(self, name)) is not None:
                 wire[name] = value
-        if self.stdin:
-            wire["stdin"] = self.stdin
+        wire |= {"stdin": self.stdin} if self.stdin else {}
         if self.mode is not Mode.FUNCTION:
             wire["mode"] = self.mode
         if self.args:
@@ -61,10 +75,11 @@ class JobRequest:
             wire["files"] = {name: base64.b64encode(data).decode() for name, data in self.files.items()}
         if self.allowed_globals is not None:
             wire["allowed_globals"] = list(self.allowed_globals)
-        if self.limits:
-            wire["limits"] = dict(self.limits)
-        if self.metadata:
-            wire["metadata"] = dict(self.metadata)
+        for name in ("limits", "metadata"):
+            if value := getattr(self, name):
+                wire[name] = dict(value)
+        if self.debug is not None:
+            wire["debug"] = asdict(self.debug)
         return wire
 
 
@@ -91,6 +106,8 @@ class Job:
     result: JobResult | None = None
     """None until it has finished, and in lists."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, int] | None = None
+    """What it may use."""
 
     @property
     def has_finished(self) -> bool:
@@ -135,12 +152,63 @@ def result_from_wire(wire: Mapping[str, Any]) -> JobResult:
             known[name] = kind(**_known(kind, known[name]))
     known["findings"] = tuple(_finding(each) for each in known.get("findings", ()))
     known["code_changes"] = tuple(known.get("code_changes", ()))
+    known["debug"] = _maybe(_debug, known.get("debug"))
     return JobResult(**known)
 
 
 def _finding(wire: Mapping[str, Any]) -> Finding:
     known = _known(Finding, wire)
     return Finding(**{**known, "severity": Severity(known["severity"])})
+
+
+def _debug(wire: Mapping[str, Any]) -> DebugReport:
+    known = _known(DebugReport, wire)
+    for name, make in (("console", _console_entry), ("errors", _error_link), ("steps", _step)):
+        if known.get(name) is not None:
+            known[name] = tuple(make(each) for each in known[name])
+    if known.get("profile") is not None:
+        known["profile"] = Profile(**_known(Profile, known["profile"]))
+    known["truncated"] = tuple(known.get("truncated", ()))
+    return DebugReport(**known)
+
+
+def _console_entry(wire: Mapping[str, Any]) -> ConsoleEntry:
+    known = _known(ConsoleEntry, wire)
+    known["arguments"] = tuple(_debug_value(each) for each in known["arguments"])
+    known["position"] = _maybe(_position, known.get("position"))
+    return ConsoleEntry(**known)
+
+
+def _error_link(wire: Mapping[str, Any]) -> ErrorLink:
+    known = _known(ErrorLink, wire)
+    known["frames"] = tuple(
+        StackFrame(
+            position=_position(frame["position"]),
+            excerpt=tuple(SourceLine(**_known(SourceLine, line)) for line in frame.get("excerpt", ())),
+        )
+        for frame in known["frames"]
+    )
+    return ErrorLink(**known)
+
+
+def _step(wire: Mapping[str, Any]) -> Step:
+    known = _known(Step, wire)
+    known["position"] = _position(known["position"])
+    known["value"] = _maybe(_debug_value, known.get("value"))
+    known["changed"] = tuple(
+        Variable(name=each["name"], value=_debug_value(each["value"])) for each in known.get("changed", ())
+    )
+    return Step(**known)
+
+
+def _position(wire: Mapping[str, Any]) -> Position:
+    return Position(**_known(Position, wire))
+
+
+def _debug_value(wire: Mapping[str, Any]) -> DebugValue:
+    known = _known(DebugValue, wire)
+    known["entries"] = tuple((each["name"], _debug_value(each["value"])) for each in known.get("entries", ()))
+    return DebugValue(**known)
 
 
 def metrics_from_wire(wire: Mapping[str, Any]) -> ExecutionMetrics:

@@ -49,7 +49,7 @@ def parse_foreign_json(text: str) -> object:
     if has_more_nodes_than(raw, MAX_JSON_NODES):
         raise ForeignJsonError(f"has more than {MAX_JSON_NODES:,} values")
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = _decode(text)
     except json.JSONDecodeError as error:
         raise ForeignJsonError(
             f"is no JSON: {error.msg} at line {error.lineno}, column {error.colno}"
@@ -65,6 +65,9 @@ def parse_foreign_json(text: str) -> object:
 
 def _refuse_constant(name: str) -> object:
     raise ForeignJsonError(f"holds {name}, which JSON does not have")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 def _refuse_what_cannot_be_written(value: object) -> None:

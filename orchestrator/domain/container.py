@@ -23,11 +23,13 @@ class ContainerState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tmpfs:
-    """One small writable file system, always `noexec,nosuid,nodev` and owned by the job's uid."""
+    """One small writable file system, always `nosuid,nodev` and owned by the job's uid; nearly always `noexec`."""
 
     path: str
     size_bytes: int
     inodes: int
+    executable: bool = False
+    """Whether what is in it may be run: only where a compiler leaves its program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

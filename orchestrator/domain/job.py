@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from orchestrator.domain.debug import DebugOptions
 from orchestrator.domain.errors import InvalidJob
 from orchestrator.domain.limits import KIB, MIB, Limits
 
@@ -66,6 +67,8 @@ class JobSpec:
     limits: Limits | None = None
     output_schema_json: str | None = None
     """A JSON Schema (draft 2020-12) that the output must follow; it is checked before the job runs."""
+    debug: DebugOptions | None = None
+    """What of the run is recorded for its author; None for nothing, the usual thing."""
 
     def __post_init__(self) -> None:
         _check_text("code", self.code, MAX_CODE_BYTES)

@@ -34,8 +34,8 @@ class Limits:
     """Bytes in the work folder and in /tmp; they count as memory too."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check_positive(field.name, getattr(self, field.name))
+        for name in _NAMES:
+            _check_positive(name, getattr(self, name))
 
     @classmethod
     def from_wire(cls, values: Mapping[str, object], *, defaults: Limits) -> Limits:
@@ -51,11 +51,14 @@ class Limits:
 
     def exceeding(self, ceiling: Limits) -> tuple[str, int, int] | None:
         """The first limit above `ceiling` as (name, asked, allowed), or None where all fit."""
-        for field in fields(self):
-            asked, allowed = getattr(self, field.name), getattr(ceiling, field.name)
+        for name in _NAMES:
+            asked, allowed = getattr(self, name), getattr(ceiling, name)
             if asked > allowed:
-                return field.name, asked, allowed
+                return name, asked, allowed
         return None
+
+
+_NAMES = tuple(field.name for field in fields(Limits))
 
 
 def _check_positive(name: str, value: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from orchestrator.domain.debug import DebugReport
 from orchestrator.domain.finding import Finding
 from orchestrator.domain.limits import Usage
 
@@ -47,7 +48,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitHit:
-    """The limit that ended a job: its name in `Limits`, what was allowed, and what was seen."""
+    """The limit that ended a job: its name in `Limits`, what was allowed, and what was seen.
+
+    `compile.NAME` is the runtime's own limit on compiling.
+    """
 
     name: str
     configured: int
@@ -97,6 +101,8 @@ class Timing:
     """It was written to the runner."""
     first_byte_ms: float | None = None
     """The runner was first heard of."""
+    compiled_ms: float | None = None
+    """Its source was compiled; None where the language is not, or that failed."""
     executed_ms: float | None = None
     """It ended, or was ended."""
     collected_ms: float | None = None
@@ -142,6 +148,8 @@ class JobResult:
     """What was found in the code before it ran: why it was rejected, and warnings."""
     code_changes: tuple[str, ...] = ()
     """What the sanitizer changed in the code, in words."""
+    debug: DebugReport | None = None
+    """What debug mode recorded; None where it was not asked for, or where nothing ran."""
 
     @property
     def success(self) -> bool:

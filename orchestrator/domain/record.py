@@ -37,5 +37,7 @@ class JobRecord:
     request: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, int] | None = None
+    """What it might use; None of a job that an earlier version kept."""
     attempts: int = 0
     """How often it was started; above 1 where the infrastructure failed under it."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 from orchestrator.domain.errors import InvalidTenant
 from orchestrator.domain.limits import Limits
 
-__all__ = ("DAY_SECONDS", "DEFAULT_RETENTION_SECONDS", "Principal", "Priority", "Scope", "Tenant")
+__all__ = ("DAY_SECONDS", "DEFAULT_RETENTION_SECONDS", "Principal", "Priority", "Recycle", "Scope", "Tenant")
 
 DAY_SECONDS = 86_400
 DEFAULT_RETENTION_SECONDS = 7 * DAY_SECONDS
@@ -42,11 +42,20 @@ class Scope(StrEnum):
     """See all tenants and the host."""
 
 
+class Recycle(StrEnum):
+    """What becomes of a container after its job."""
+
+    JOB = "job"
+    """It is removed: one job per container."""
+    LEAK = "leak"
+    """It serves the next job of the same tenant, unless an inspection finds something left behind."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """One tenant and what its operator grants it. Making one raises InvalidTenant, naming the field.
 
-    None for `policy`, `runtimes` or `ceiling` means the deployment's own.
+    None for `policy`, `runtimes`, `ceiling` or `recycle` means the deployment's own.
     """
 
     name: str
@@ -70,8 +79,12 @@ class Tenant:
     """The part of the queue's places that its jobs may take."""
     retention_seconds: int = DEFAULT_RETENTION_SECONDS
     """How long its finished jobs are kept."""
+    recycle: Recycle | None = None
+    """Whether its containers may serve its own next jobs."""
     keep_code: bool = False
     """Whether code and input are kept after the job has finished; their hashes always are."""
+    debug: bool = False
+    """Whether its jobs may ask for debug mode."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):

@@ -47,7 +47,7 @@ class Report:
     @property
     def is_rejected(self) -> bool:
         """Whether the code must not run."""
-        return any(finding.severity is Severity.REJECT for finding in self.findings)
+        return bool(self.findings) and any(one.severity is Severity.REJECT for one in self.findings)
 
 
 def unchecked(problem: str) -> Finding:

@@ -62,9 +62,14 @@ class TargetPlan:
 
 def note_arrival(demand: Demand, now: float) -> Demand:
     """The demand after one more job came."""
-    faded = _fade(demand, now)
-    recent = faded.recent + 1
-    return replace(faded, recent=recent, peak=max(faded.peak, recent))
+    fading = 2 ** (-_passed(demand, now) / max(demand.making_seconds, ROUNDING))
+    recent = demand.recent * fading + 1
+    return Demand(
+        recent=recent,
+        peak=max(_peak(demand, now), recent),
+        making_seconds=demand.making_seconds,
+        at=max(now, demand.at),
+    )
 
 
 def note_making(demand: Demand, seconds: float) -> Demand:
@@ -76,7 +81,7 @@ def note_making(demand: Demand, seconds: float) -> Demand:
 
 def plan_target(demand: Demand, bounds: TargetBounds, now: float) -> TargetPlan:
     """How many warm containers to have at `now`."""
-    peak = _fade(demand, now).peak
+    peak = _peak(demand, now)
     wanted = math.ceil(peak * SPARE - ROUNDING) if peak * SPARE >= NOBODY else 0
     target, why = max(wanted, bounds.minimum), f"up to {round(peak)} jobs came at once"
     if target > bounds.maximum:
@@ -93,11 +98,9 @@ def _falls_in_seconds(peak: float, level: int) -> float:
     return FORGET_HALF_SECONDS * math.log2(peak / max(level, NOBODY)) + ROUNDING
 
 
-def _fade(demand: Demand, now: float) -> Demand:
-    passed = max(0.0, now - demand.at)
-    return replace(
-        demand,
-        recent=demand.recent * 2 ** (-passed / max(demand.making_seconds, ROUNDING)),
-        peak=demand.peak * 2 ** (-passed / FORGET_HALF_SECONDS),
-        at=max(now, demand.at),
-    )
+def _peak(demand: Demand, now: float) -> float:
+    return demand.peak * 2 ** (-_passed(demand, now) / FORGET_HALF_SECONDS)
+
+
+def _passed(demand: Demand, now: float) -> float:
+    return max(0.0, now - demand.at)

@@ -6,15 +6,17 @@ each control is in `docs/security.md`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.container import ContainerSpec, Tmpfs
 from orchestrator.domain.limits import MIB, Limits
 from orchestrator.domain.runtime import Runtime
 
-__all__ = ("HardeningSettings", "hardened_spec", "is_gvisor")
+__all__ = ("WORK_FOLDER", "HardeningSettings", "hardened_spec", "is_gvisor")
 
 WORK_FOLDER = "/work"
+PROGRAM_FOLDER = "/program"
+"""Where a compiler leaves what is run; mounted for languages that are compiled only."""
 INODES_PER_TMPFS = 2048
 OOM_SCORE_ADJ = 500
 """The kernel sacrifices jobs before anything of the host; the job's own process raises itself further."""
@@ -53,6 +55,7 @@ def hardened_spec(
     would join two containers of one uid (SECURITY-NOTES, M12 and M13).
     """
     kernel_memory, kernel_processes = _own_kernel(settings.container_runtime)
+    compiling = runtime.compile_limits
     return ContainerSpec(
         runtime=runtime.name,
         image=runtime.image,
@@ -65,24 +68,45 @@ def hardened_spec(
         init_uid=settings.init_uid,
         job_uid=job_uid,
         memory_bytes=(
-            runtime.interpreter_memory_bytes + runtime.headroom_bytes + limits.memory_bytes + kernel_memory
+            runtime.interpreter_memory_bytes
+            + runtime.headroom_bytes
+            + limits.memory_bytes
+            + (compiling.memory_bytes if compiling else 0)
+            + kernel_memory
         ),
         headroom_bytes=runtime.headroom_bytes,
-        pids=runtime.interpreter_processes + limits.processes + kernel_processes,
+        # The compiler's processes have ended when the job's begin.
+        pids=(
+            runtime.interpreter_processes
+            + max(limits.processes, compiling.processes if compiling else 0)
+            + kernel_processes
+        ),
         headroom_processes=kernel_processes,
         cpus=settings.cpus,
         open_files=settings.open_files,
-        file_size_bytes=limits.disk_bytes,
-        tmpfs=tuple(
-            Tmpfs(path=path, size_bytes=limits.disk_bytes, inodes=INODES_PER_TMPFS)
-            for path in (WORK_FOLDER, "/tmp")  # noqa: S108 - the container's own
-        ),
+        file_size_bytes=max(limits.disk_bytes, compiling.disk_bytes if compiling else 0),
+        tmpfs=_writable(limits, compiling),
         oom_score_adj=OOM_SCORE_ADJ,
         seccomp_json=seccomp_json,
         container_runtime=settings.container_runtime,
         cgroup_parent=settings.cgroup_parent,
         apparmor=settings.apparmor,
     )
+
+
+def _writable(limits: Limits, compiling: Limits | None) -> tuple[Tmpfs, ...]:
+    work = Tmpfs(path=WORK_FOLDER, size_bytes=limits.disk_bytes, inodes=INODES_PER_TMPFS)
+    if compiling is None:
+        return work, replace(work, path="/tmp")  # noqa: S108 - the container's own
+    # A compiler's passing files are there too.
+    largest = max(limits.disk_bytes, compiling.disk_bytes)
+    # SECURITY: a compiled program has to be run from somewhere. Its language is native code already, so a file that may
+    # be executed gives it nothing that it does not have; no other language gets this mount, and it stays nosuid and
+    # nodev (tests/security/test_program_folder.py).
+    program = Tmpfs(
+        path=PROGRAM_FOLDER, size_bytes=compiling.disk_bytes, inodes=INODES_PER_TMPFS, executable=True
+    )
+    return work, replace(work, path="/tmp", size_bytes=largest), program  # noqa: S108
 
 
 def is_gvisor(container_runtime: str | None) -> bool:

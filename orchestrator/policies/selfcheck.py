@@ -122,7 +122,8 @@ def _tmpfs(mount: _Mount | None, wanted: Tmpfs, *, in_gvisor: bool) -> Iterator[
     if mount is None or mount.kind != "tmpfs":
         yield f"{wanted.path} is no tmpfs"
         return
-    if missing := (TMPFS_FLAGS_OF_GVISOR if in_gvisor else TMPFS_FLAGS) - mount.flags:
+    asked = TMPFS_FLAGS_OF_GVISOR if in_gvisor else TMPFS_FLAGS
+    if missing := asked - ({"noexec"} if wanted.executable else set()) - mount.flags:
         yield f"{wanted.path} is mounted without {', '.join(sorted(missing))}"
     sizes = {f"size={wanted.size_bytes // KIB}k", f"size={wanted.size_bytes}"}
     if not sizes & mount.options:

@@ -61,6 +61,8 @@ class Facts:
     memory_peak_bytes: int | None
     oom_kills: int
     pids_refused: int
+    is_compiling: bool = False
+    """Whether the source was being compiled: then `limits` are those of compiling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,8 @@ def judge(facts: Facts) -> Verdict:
 
 
 def _judge_result(facts: Facts, frame: dict[str, object]) -> Verdict:
-    verdict = _judge_end(facts, frame)
+    is_compilers = facts.is_compiling and frame.get("how") == "compile_failed"
+    verdict = _judge_compiler(facts, frame) if is_compilers else _judge_end(facts, frame)
     used = _number(frame.get("disk_used"))
     if used is None or not _filled_its_disk(verdict, used, facts.limits.disk_bytes):
         return verdict
@@ -142,6 +145,19 @@ def _judge_program(facts: Facts, exit_code: int) -> Verdict:
     return Verdict(outcome=Outcome.ERROR, error=error, exit_code=exit_code)
 
 
+def _judge_compiler(facts: Facts, frame: dict[str, object]) -> Verdict:
+    exit_code, signal = _number(frame.get("exit_code")), _number(frame.get("signal"))
+    if facts.oom_kills:
+        return replace(_out_of_memory(facts), exit_code=exit_code, signal=signal)
+    if signal in (SIGXCPU, SIGXFSZ):
+        return _judge_death(facts, exit_code, signal)
+    if facts.pids_refused:
+        return replace(_too_many_processes(facts, None), exit_code=exit_code, signal=signal)
+    how = f"by signal {signal}" if exit_code is None else f"with exit code {exit_code}"
+    error = JobError(name="CompileError", message=f"the compiler ended {how}; what it says is on stderr")
+    return Verdict(outcome=Outcome.ERROR, error=error, exit_code=exit_code, signal=signal)
+
+
 def _judge_death(facts: Facts, exit_code: int | None, signal: int | None) -> Verdict:
     if signal is None and exit_code is not None and exit_code > SIGNAL_BASE:
         signal = exit_code - SIGNAL_BASE
@@ -169,6 +185,8 @@ def _too_many_processes(facts: Facts, error: JobError | None) -> Verdict:
 def _limit(facts: Facts, outcome: Outcome, name: str, observed: int | None) -> Verdict:
     configured: int = getattr(facts.limits, name)
     seen = "" if observed is None else f", {observed} seen"
+    if facts.is_compiling:
+        name = f"compile.{name}"
     error = JobError(name=outcome.value, message=f"limits.{name} is {configured}{seen}")
     return Verdict(
         outcome=outcome, error=error, limit=LimitHit(name=name, configured=configured, observed=observed)

@@ -49,6 +49,15 @@ class Lease:
         container.narrow(limits)
         container.send(frame)
 
+    def begin_run(self, frame: bytes, limits: Limits, *, left_bytes: int) -> None:
+        """After compiling: count anew, narrow the container to the job's own limits, write a frame. None waits.
+
+        `left_bytes` is what the compiler left in the container's file systems: no part of the job's memory.
+        """
+        container = self._alive()
+        container.count_anew(limits, left_bytes=left_bytes)
+        container.send(frame)
+
     def send(self, frame: bytes) -> None:
         """Write a frame, without narrowing anything."""
         self._alive().send(frame)
@@ -81,6 +90,10 @@ class Lease:
     async def resume(self) -> None:
         """Let it go on. Raises BackendError."""
         await self._alive().resume()
+
+    async def is_reachable(self) -> bool:
+        """Whether the engine answers; while it does not, the silence of a stream says nothing about the job."""
+        return await self._alive().is_reachable()
 
     async def kill(self) -> None:
         """Kill everything in the container; returns once it is dead."""

@@ -1,7 +1,8 @@
 """Pool floor: removes what a dead instance of ours left on the engine, and touches nothing else.
 
 Every container carries labels that say which process of which boot of which host made it. A container is
-reaped only if its owner was of this host and is provably gone; of another host's nothing can be known.
+reaped only if its owner is provably gone: it was a process of this host and PID namespace that has ended, or it
+held the claim that this process holds now (`claim.py`). Of others nothing can be known.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ __all__ = ("LABEL_INSTANCE", "LABEL_OWNER", "Owner", "reap_strays", "reap_the_de
 
 LABEL_INSTANCE = "org.sandbox-orch.instance"
 LABEL_OWNER = "org.sandbox-orch.owner"
+OLD_PARTS = 4
+START_FIELD = 19
+"""Place of `starttime` behind the name in /proc/<pid>/stat; see proc_pid_stat(5)."""
+HOST_NAMESPACE = "4026531836"
+"""Of the PIDs of the host itself, by the kernel's own number for it (PROC_PID_INIT_INO)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +39,45 @@ class Owner:
     boot: str
     pid: int
     started: str
-    """When the process began, as the kernel tells it, in hundredths of a second."""
+    """When the process began, in clock ticks since the boot; empty where only the number is known."""
+    namespace: str = ""
+    """Of PIDs: in another one the same number is another process. Empty where the kernel does not tell."""
+    claim: str = ""
+    """What it holds alone (`claim.py`); empty for nothing."""
 
     @classmethod
-    def this_process(cls) -> Owner:
+    def this_process(cls, claim: str = "") -> Owner:
         """The owner of what this process makes."""
-        return cls(socket.gethostname(), _boot_id(), os.getpid(), _started(os.getpid()))
+        pid = os.getpid()
+        return cls(socket.gethostname(), _boot_id(), pid, _started(pid), _pid_namespace(), claim)
 
     @classmethod
     def from_label(cls, label: str) -> Owner | None:
         """The owner that `label` names, None where it names none."""
         parts = label.split("|")
-        if len(parts) != len(cls.__slots__) or not parts[2].isdecimal():
+        if len(parts) not in (OLD_PARTS, len(cls.__slots__)) or not parts[2].isdecimal():
             return None
-        return cls(parts[0], parts[1], int(parts[2]), parts[3])
+        # A label without the last two is of an older version, which knew host and process only.
+        if len(parts) == OLD_PARTS:
+            return cls(parts[0], parts[1], int(parts[2]), "", HOST_NAMESPACE)
+        return cls(parts[0], parts[1], int(parts[2]), *parts[3:])
 
     def as_label(self) -> str:
         """The text that `from_label` reads."""
-        return f"{self.host}|{self.boot}|{self.pid}|{self.started}"
+        return "|".join(str(getattr(self, name)) for name in self.__slots__)
 
     def is_provably_dead(self, here: Owner) -> bool:
         """Whether no process can still own what this one made, as seen from the process `here`."""
+        if self.claim and self.claim == here.claim:
+            return self != here
         if self.host != here.host:
             return False
-        return self.boot != here.boot or _started(self.pid) != self.started
+        if self.boot != here.boot:
+            return True
+        if self.namespace != here.namespace:
+            return False
+        started = _started(self.pid)
+        return not started or (bool(self.started) and started != self.started)
 
 
 async def reap_the_dead(backend: Backend, here: Owner, telemetry: Telemetry) -> int:
@@ -107,8 +128,20 @@ def _boot_id() -> str:
         return str(int(psutil.boot_time()))
 
 
-def _started(pid: int) -> str:
+def _pid_namespace() -> str:
     try:
-        return str(round(psutil.Process(pid).create_time() * 100))
-    except psutil.Error:
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """When a process began, in clock ticks since the boot; empty where there is none of that number.
+
+    Not in seconds of the calendar: those change for a living process whenever somebody sets the clock.
+    """
+    try:
+        figures = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return figures.rpartition(")")[2].split()[START_FIELD]
+    except (OSError, IndexError):
         return ""

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 
+from orchestrator.domain.debug import DebugReport
 from orchestrator.domain.errors import InvalidJob, PoolTimeout
 from orchestrator.domain.finding import Finding, Severity
 from orchestrator.domain.job import Mode
@@ -60,8 +61,9 @@ class Checks:
             return self._refused(
                 job, Report(), Outcome.EXPIRED, JobError(name="PoolTimeout", message=str(error))
             )
-        job = replace(job, validate_ms=(_now() - began) * 1000)
+        validate_ms = (_now() - began) * 1000
         if report.is_rejected:
+            job = replace(job, validate_ms=validate_ms)
             return self._refused(job, report, Outcome.REJECTED, _error_of(report))
         spec = job.spec
         if report.text is not None:
@@ -70,7 +72,8 @@ class Checks:
             asked = spec.allowed_globals
             names = policy.allowed_globals if asked is None else policy.allowed_globals.intersection(asked)
             spec = replace(spec, allowed_globals=tuple(sorted(names)))
-        return Checked(job=replace(job, spec=spec), report=report, checker=self.checker)
+        checked = replace(job, spec=spec, validate_ms=validate_ms)
+        return Checked(job=checked, report=report, checker=self.checker)
 
     def _refused(self, job: Job, report: Report, outcome: Outcome, error: JobError) -> Checked:
         result = JobResult(
@@ -99,7 +102,9 @@ class Checked:
         report = self.report
         if report.findings or report.changes:
             error = _in_own_text(result.error, report) if report.shifts else result.error
-            result = replace(result, findings=report.findings, code_changes=report.changes, error=error)
+            debug = _debug_in_own_text(result.debug, report) if report.shifts else result.debug
+            result = replace(result, findings=report.findings, code_changes=report.changes)
+            result = replace(result, error=error, debug=debug)
         schema = self.job.spec.output_schema_json
         if schema is None or result.outcome is not Outcome.SUCCEEDED:
             return result
@@ -134,6 +139,12 @@ def _in_own_text(error: JobError | None, report: Report) -> JobError | None:
         column = unshifted(report.shifts, error.line, column)
     stack = None if error.stack is None else _PLACE.sub(place, error.stack)
     return replace(error, column=column, stack=stack)
+
+
+def _debug_in_own_text(debug: DebugReport | None, report: Report) -> DebugReport | None:
+    if debug is None:
+        return None
+    return debug.relocated(lambda line, column: unshifted(report.shifts, line, column))
 
 
 def _left(job: Job) -> float:

@@ -118,6 +118,10 @@ class Dispatcher:
         """How many jobs run."""
         return self._running.total()
 
+    def running_of(self, tenant: str) -> int:
+        """How many of a tenant's jobs run."""
+        return self._running[tenant]
+
     # -- in ---------------------------------------------------------------------------------------------
 
     def admit(

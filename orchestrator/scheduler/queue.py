@@ -105,11 +105,12 @@ class JobQueue:
         """How many bytes the jobs of a tenant hold, or those of all."""
         return self._bytes.total() if tenant is None else self._bytes[tenant]
 
-    def depth(self) -> dict[Priority, int]:
-        """How many wait in each class."""
+    def depth(self, tenant: str | None = None) -> dict[Priority, int]:
+        """How many wait in each class, of one tenant or of all."""
         depth = dict.fromkeys(Priority, 0)
         for key, line in self._lanes.items():
-            depth[key.priority] += len(line)
+            if tenant in (None, key.tenant):
+                depth[key.priority] += len(line)
         return depth
 
     def add(self, ticket: Ticket, now: float) -> None:

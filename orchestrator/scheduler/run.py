@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from tenacity import (
@@ -21,6 +21,7 @@ from tenacity import (
 
 from orchestrator.backends.base import Counters
 from orchestrator.backends.frames import encode_frame
+from orchestrator.domain.debug import DebugOptions
 from orchestrator.domain.errors import (
     BackendError,
     ContainerGone,
@@ -33,10 +34,11 @@ from orchestrator.domain.errors import (
 from orchestrator.domain.job import JobSpec
 from orchestrator.domain.limits import Limits, Usage
 from orchestrator.domain.outcome import ContainerReceipt, JobError, JobResult, Outcome, Timing
+from orchestrator.policies.debug_report import read_debug
 from orchestrator.policies.verdict import Ending, EndingKind, Facts, judge
 from orchestrator.pool.lease import Lease
 from orchestrator.pool.pool import WarmPool
-from orchestrator.scheduler.transcript import Transcript, decode_files
+from orchestrator.scheduler.transcript import DebugText, Transcript, decode_files
 from orchestrator.telemetry import Telemetry
 
 __all__ = ("Job", "JobRunner", "Review", "Watch", "unrun")
@@ -47,6 +49,9 @@ INFRASTRUCTURE_FAILED = (ContainerGone, EngineUnavailable)
 CPU_CHECK_LEAST_SECONDS = 0.005
 ENDED_WELL = (Outcome.SUCCEEDED, Outcome.ERROR, Outcome.INVALID_OUTPUT)
 """Outcomes after which a container may be kept for its tenant: the job's own code came to its end."""
+_COMPILED = "compiled"
+MAIN_SOURCES = ("job.py", "job.js")
+"""What runners call the source of a job."""
 
 
 Review = Callable[[JobResult], Awaitable[JobResult]]
@@ -69,6 +74,8 @@ class Job:
     tenant: str | None = None
     reuse: bool = False
     """Whether it may run in a container that its tenant has used before."""
+    compile_limits: Limits | None = None
+    """What compiling its source may use, before its own limits begin; None where nothing is compiled."""
 
 
 class Watch(Protocol):
@@ -141,27 +148,48 @@ class JobRunner:
             made_to_measure=measure,
             deadline=job.start_by,
         ) as lease:
-            clock = _Clock(began_at=view.began_at, leased_at=_now())
-            transcript = Transcript(most_bytes=job.limits.output_bytes)
+            clock = _Clock.starting(began_at=view.began_at)
+            transcript = Transcript(most_bytes=job.limits.output_bytes, debug=job.spec.debug is not None)
             view.show(lease, transcript)
-            lease.inject(frame, job.limits)
+            lease.inject(frame, job.compile_limits or job.limits)
             clock.dispatched_at = _now()
-            ending = await self._wait(lease, view, transcript, clock)
+            ending = await self._compile_and_run(lease, view, transcript, clock)
             clock.ended_at = _now()
             ending, counters = await self._kill_and_count(lease, ending)
             seen = _Seen(transcript, ending, counters, clock)
             result = self._collect(job, lease, seen, attempt)
-            if _has_ended_well(result, seen):
+            if _has_ended_well(result, seen) and job.spec.debug is None:
                 lease.end_well()
+        if job.spec.debug is None or transcript.debug is None:
             return result
+        # The container is given back already. Foreign text of megabytes is not for the event loop to read.
+        return await asyncio.to_thread(_with_debug, result, job.spec, job.spec.debug, transcript.debug)
 
     # -- wait or kill -------------------------------------------------------------------------------
 
-    async def _wait(self, lease: Lease, view: _View, transcript: Transcript, clock: _Clock) -> Ending:
+    async def _compile_and_run(
+        self, lease: Lease, view: _View, transcript: Transcript, clock: _Clock
+    ) -> Ending:
+        """The end of a job: of its one run, or of compiling it and then running it, each with limits of its own."""
+        job = view.job
+        if job.compile_limits is not None:
+            ending = await self._wait(lease, view, transcript, clock, job.compile_limits)
+            if ending.frame.get("type") != _COMPILED:
+                return ending
+            # INVARIANT: both deadlines are this host's own, and the program starts only at its word: a runner that
+            # says nothing is killed at the first, one that says `compiled` early has given time away.
+            lease.begin_run(
+                _run_frame(job), job.limits, left_bytes=_left_bytes(ending.frame, job.compile_limits)
+            )
+            clock.compiled_at = clock.run_from = _now()
+        return await self._wait(lease, view, transcript, clock, job.limits)
+
+    async def _wait(
+        self, lease: Lease, view: _View, transcript: Transcript, clock: _Clock, limits: Limits
+    ) -> Ending:
         """Listen until the result, the deadline, the CPU limit, or the runner's end."""
-        limits = view.job.limits
-        deadline = clock.leased_at + limits.wall_time_ms / 1000
-        check_at = self._next_cpu_check(limits, Counters(cpu_ns=0), clock.leased_at, deadline)
+        deadline = clock.run_from + limits.wall_time_ms / 1000
+        check_at = self._next_cpu_check(limits, Counters(cpu_ns=0), clock.run_from, deadline)
         while True:
             try:
                 async with asyncio.timeout_at(min(deadline, check_at)):
@@ -195,7 +223,12 @@ class JobRunner:
                 raise ContainerGone("the container vanished under a job", container=lease.container_id)
             return Ending(kind=ending.kind, exit_code=exit_.exit_code), exit_.counters
         counters = await lease.counters()
-        if ending.kind is not EndingKind.RESULT:
+        if ending.kind is EndingKind.DEADLINE:
+            _, is_reachable = await asyncio.gather(self._kill(lease), lease.is_reachable())
+            if not is_reachable:
+                problem = "the engine does not answer, so a job may not have been heard"
+                raise EngineUnavailable(problem, step="deadline", container=lease.container_id)
+        elif ending.kind is not EndingKind.RESULT:
             await self._kill(lease)
         return ending, counters
 
@@ -260,13 +293,24 @@ async def _listen(lease: Lease, view: _View, transcript: Transcript, clock: _Clo
         clock.first_byte_at = clock.first_byte_at or _now()
         if frame.get("job") != view.job.id:
             raise ProtocolError(f"a {frame['type']} frame of another job", step="listen")
-        if frame["type"] == "result":
+        if frame["type"] == "result" or (frame["type"] == _COMPILED and clock.is_compiling(view.job)):
             return Ending(kind=EndingKind.RESULT, frame=frame)
+        if frame["type"] == "debug" and transcript.debug is not None:
+            transcript.debug.add(frame)
+            continue
         if frame["type"] != "stream":
             raise ProtocolError("a frame that has no place in a job", step="listen")
         transcript.add(frame)
         view.tell(frame)
     return Ending(kind=EndingKind.STREAM_END)
+
+
+def _with_debug(result: JobResult, spec: JobSpec, asked: DebugOptions, said: DebugText) -> JobResult:
+    """The result with what debug mode recorded, which changes nothing else in it."""
+    # A runner says `job.py` or `job.js`; which of them it was makes no difference to an excerpt.
+    sources = {name: data.decode("utf-8", "replace") for name, data in spec.files.items()}
+    sources |= dict.fromkeys(MAIN_SOURCES, spec.code)
+    return replace(result, debug=read_debug(said.text(), asked, sources, cut_off=said.cut_off))
 
 
 def _has_ended_well(result: JobResult, seen: _Seen) -> bool:
@@ -277,12 +321,26 @@ def _has_ended_well(result: JobResult, seen: _Seen) -> bool:
 def job_frame(job: Job) -> bytes:
     """The one frame that carries a job to its runner; see `docs/protocol.md`. Raises InvalidJob."""
     try:
-        return encode_frame(_job_fields(job.spec, job.id, job.limits))
+        fields = _job_fields(job.spec, job.id, job.limits)
+        if job.compile_limits is not None:
+            fields["compile"] = {"cpu_time_ms": job.compile_limits.cpu_time_ms}
+        return encode_frame(fields)
     except ValueError as error:
         raise InvalidJob("code", f"code, input, stdin and files together: {error}") from None
 
 
+def _run_frame(job: Job) -> bytes:
+    return encode_frame({"type": "run", "job": job.id})
+
+
+def _left_bytes(compiled: dict[str, object], limits: Limits) -> int:
+    """What the compiler left in the container's small file systems, by the frame writer's word, within bounds."""
+    left = compiled.get("disk_used")
+    return min(max(0, left), limits.memory_bytes) if isinstance(left, int) else 0
+
+
 def _job_fields(spec: JobSpec, job_id: str, limits: Limits) -> dict[str, object]:
+    debug = {} if spec.debug is None else {"debug": asdict(spec.debug)}
     return {
         "type": "job",
         "job": job_id,
@@ -302,6 +360,7 @@ def _job_fields(spec: JobSpec, job_id: str, limits: Limits) -> dict[str, object]
             "processes": limits.processes,
             "disk_bytes": limits.disk_bytes,
         },
+        **debug,
     }
 
 
@@ -346,13 +405,24 @@ class _Clock:
 
     began_at: float
     leased_at: float
+    run_from: float
+    """From when on limits count: the lease, and anew once the source is compiled."""
     dispatched_at: float = 0.0
     first_byte_at: float | None = None
+    compiled_at: float | None = None
     ended_at: float = 0.0
+
+    @classmethod
+    def starting(cls, *, began_at: float) -> _Clock:
+        now = _now()
+        return cls(began_at=began_at, leased_at=now, run_from=now)
 
     @property
     def wall_ms(self) -> float:
-        return (self.ended_at - self.leased_at) * 1000
+        return (self.ended_at - self.run_from) * 1000
+
+    def is_compiling(self, job: Job) -> bool:
+        return job.compile_limits is not None and self.compiled_at is None
 
     def timing(self, job: Job) -> Timing:
         now = _now()
@@ -371,6 +441,7 @@ class _Clock:
             leased_ms=since_it_came(self.leased_at),
             dispatched_ms=since_it_came(self.dispatched_at),
             first_byte_ms=None if self.first_byte_at is None else since_it_came(self.first_byte_at),
+            compiled_ms=None if self.compiled_at is None else since_it_came(self.compiled_at),
             executed_ms=since_it_came(self.ended_at),
             collected_ms=since_it_came(now),
         )
@@ -386,10 +457,12 @@ class _Seen:
     clock: _Clock
 
     def facts(self, job: Job) -> Facts:
+        is_compiling = self.clock.is_compiling(job)
         return Facts(
             ending=self.ending,
             mode=job.spec.mode,
-            limits=job.limits,
+            limits=job.compile_limits if is_compiling and job.compile_limits else job.limits,
+            is_compiling=is_compiling,
             wall_ms=self.clock.wall_ms,
             cpu_ms=None if self.counters.cpu_ns is None else _cpu_ms(self.counters),
             memory_peak_bytes=self.counters.memory_peak_bytes,

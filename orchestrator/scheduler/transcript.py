@@ -6,17 +6,22 @@ import base64
 import binascii
 from collections import deque
 
+from orchestrator.domain.debug import MAX_DEBUG_BYTES
 from orchestrator.domain.errors import ProtocolError
 from orchestrator.domain.outcome import StreamText
 
-__all__ = ("Transcript", "decode_files")
+__all__ = ("DebugText", "Transcript", "decode_files")
 
 
 class Transcript:
-    """The two output streams of one job, fed with `stream` frames, which are foreign data."""
+    """The two output streams of one job, fed with `stream` frames, which are foreign data.
 
-    def __init__(self, *, most_bytes: int) -> None:
+    `debug` takes its `debug` frames, where it asked for debug mode.
+    """
+
+    def __init__(self, *, most_bytes: int, debug: bool = False) -> None:
         self._streams = {name: _HeadAndTail(most_bytes) for name in ("stdout", "stderr")}
+        self.debug = DebugText() if debug else None
 
     def add(self, frame: dict[str, object]) -> None:
         """Take one `stream` frame. Raises ProtocolError where it is none."""
@@ -31,6 +36,29 @@ class Transcript:
     def text_of(self, name: str) -> StreamText:
         """What is kept of `stdout` or `stderr`."""
         return self._streams[name].kept()
+
+
+class DebugText:
+    """What a job's `debug` frames say, up to a bound. Foreign data: nothing in them is an error."""
+
+    def __init__(self, *, most: int = MAX_DEBUG_BYTES) -> None:
+        self._pieces: list[str] = []
+        self._room = most
+        self.cut_off = False
+        """Whether there was more, or something else than text."""
+
+    def add(self, frame: dict[str, object]) -> None:
+        """Take one `debug` frame."""
+        payload = frame.get("payload")
+        if not isinstance(payload, str) or len(payload) > self._room:
+            self.cut_off, self._room = True, 0
+            return
+        self._room -= len(payload)
+        self._pieces.append(payload)
+
+    def text(self) -> str:
+        """All that was kept."""
+        return "".join(self._pieces)
 
 
 class _HeadAndTail:

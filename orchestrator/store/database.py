@@ -106,7 +106,7 @@ def _open_postgresql(url: URL, readers: int) -> Database:
             ),
         )
     except ModuleNotFoundError:
-        hint = "store: PostgreSQL needs the extra: pip install 'sandbox-orch[postgresql]'"
+        hint = "store: PostgreSQL needs the extra: pip install 'sandbox-orch[postgres]'"
         raise ConfigurationError(hint) from None
 
 

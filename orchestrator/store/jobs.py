@@ -40,6 +40,8 @@ _START = (
     .where(jobs.c.id == bindparam("job"), jobs.c.state != JobState.FINISHED.value)
     .values(state=JobState.RUNNING.value, started_at=bindparam("at"), attempts=jobs.c.attempts + 1)
 )
+MOST_SEARCHED = 10_000
+_NEWEST_FIRST = (jobs.c.accepted_at.desc(), jobs.c.id.desc())
 _WITHOUT_PAYLOAD = [column for column in jobs.c if column.name not in ("request", "result")]
 
 
@@ -64,7 +66,10 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs a list is of; None is any. Times are when the job was accepted, `until` excluded."""
+    """Which jobs a list is of; None is any. Times are when the job was accepted, `until` excluded.
+
+    `search` is what the id begins with, or what is in the metadata, in lower or upper case.
+    """
 
     tenant: str | None = None
     state: JobState | None = None
@@ -72,6 +77,7 @@ class JobFilter:
     runtime: str | None = None
     since: float | None = None
     until: float | None = None
+    search: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,16 +141,40 @@ def unfinished_jobs(connection: Connection) -> list[JobRecord]:
 
 def list_jobs(connection: Connection, which: JobFilter, limit: int, cursor: str | None) -> Page:
     """Jobs without their requests and results, newest first. Raises InvalidJob for a cursor that is none of ours."""
-    if which.runtime is not None and not can_be_stored(which.runtime):
+    if not all(can_be_stored(text or "") for text in (which.runtime, which.tenant, which.search)):
         return Page(records=(), next_cursor=None)
     query = _filtered(select(*_WITHOUT_PAYLOAD), which)
     if cursor is not None:
         query = query.where(tuple_(jobs.c.accepted_at, jobs.c.id) < tuple_(*_read_cursor(cursor)))
-    query = query.order_by(jobs.c.accepted_at.desc(), jobs.c.id.desc()).limit(limit + 1)
-    records = [record_of_row(row) for row in connection.execute(query).mappings()]
-    more = len(records) > limit
+    query = query.order_by(*_NEWEST_FIRST)
+    if which.search is None:
+        return _page(connection, query, limit)
+    return _searched(connection, query, which.search, limit)
+
+
+def _page(connection: Connection, query: Select[Any], limit: int) -> Page:
+    records = [record_of_row(row) for row in connection.execute(query.limit(limit + 1)).mappings()]
     page = tuple(records[:limit])
-    return Page(records=page, next_cursor=_make_cursor(page[-1]) if more else None)
+    last = (page[-1].accepted_at, page[-1].id) if len(records) > limit else None
+    return Page(records=page, next_cursor=_make_cursor(last))
+
+
+def _searched(connection: Connection, query: Select[Any], text: str, limit: int) -> Page:
+    """A page of what fits, which looks at MOST_SEARCHED jobs at most; the next one goes on behind them."""
+    looked_at = query.limit(MOST_SEARCHED).subquery()
+    # As it is written there: what is not ASCII, and quotation marks, as JSON has them.
+    written = json.dumps(text)[1:-1]
+    fits = looked_at.c.id.istartswith(text, autoescape=True) | looked_at.c.metadata.icontains(
+        written, autoescape=True
+    )
+    hits = select(looked_at).where(fits).order_by(looked_at.c.accepted_at.desc(), looked_at.c.id.desc())
+    page = _page(connection, hits, limit)
+    if page.next_cursor is not None:
+        return page
+    last = connection.execute(query.offset(MOST_SEARCHED - 1).limit(1)).first()
+    return Page(
+        records=page.records, next_cursor=_make_cursor(None if last is None else (last.accepted_at, last.id))
+    )
 
 
 def _filtered(query: Select[Any], which: JobFilter) -> Select[Any]:
@@ -158,8 +188,10 @@ def _filtered(query: Select[Any], which: JobFilter) -> Select[Any]:
     return query
 
 
-def _make_cursor(last: JobRecord) -> str:
-    return base64.urlsafe_b64encode(json.dumps([last.accepted_at, last.id]).encode()).decode().rstrip("=")
+def _make_cursor(last: tuple[float, str] | None) -> str | None:
+    if last is None:
+        return None
+    return base64.urlsafe_b64encode(json.dumps(last).encode()).decode().rstrip("=")
 
 
 def _read_cursor(cursor: str) -> tuple[float, str]:

@@ -13,7 +13,7 @@ from orchestrator.domain.job import JobState
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import Outcome
 from orchestrator.domain.record import JobRecord
-from orchestrator.domain.tenant import Priority, Tenant
+from orchestrator.domain.tenant import Priority, Recycle, Tenant
 
 __all__ = (
     "can_be_stored",
@@ -52,6 +52,7 @@ def row_of_record(record: JobRecord) -> dict[str, Any]:
         "code_sha256": record.code_sha256,
         "input_sha256": record.input_sha256,
         "metadata": json.dumps(record.metadata),
+        "limits": _json_or_none(record.limits),
         "request": request,
         **finished,
         "payload_bytes": len(request or "") + finished["payload_bytes"],
@@ -89,6 +90,7 @@ def record_of_row(row: RowMapping) -> JobRecord:
         code_sha256=row["code_sha256"],
         input_sha256=row["input_sha256"],
         metadata=json.loads(row["metadata"]),
+        limits=_value_or_none(row["limits"]),
         request=_value_or_none(row.get("request")),
         result=_value_or_none(row.get("result")),
     )
@@ -104,6 +106,8 @@ def tenant_of_row(row: RowMapping) -> Tenant:
     values = json.loads(row["settings"])
     known = {name: values[name] for name in Tenant.__dataclass_fields__ if name in values}
     known["priority_ceiling"] = Priority(known["priority_ceiling"])
+    if known.get("recycle") is not None:
+        known["recycle"] = Recycle(known["recycle"])
     if known.get("runtimes") is not None:
         known["runtimes"] = tuple(known["runtimes"])
     if known.get("ceiling") is not None:

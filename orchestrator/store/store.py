@@ -124,16 +124,24 @@ class Store:
         runtime: str | None = None,
         since: float | None = None,
         until: float | None = None,
+        search: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
         """Jobs, newest first, without their requests and results: `get` has those.
 
-        Times are when they were accepted, `until` excluded. Jobs that come in while paging neither appear
+        Times are when they were accepted, `until` excluded; `search` is in the metadata, or begins the id. A page of
+        a search may hold few, or none, and have a next one all the same. Jobs that come in while paging neither appear
         twice nor push others out. Raises InvalidJob for a cursor that is none.
         """
         which = JobFilter(
-            tenant=tenant, state=state, outcome=outcome, runtime=runtime, since=since, until=until
+            tenant=tenant,
+            state=state,
+            outcome=outcome,
+            runtime=runtime,
+            since=since,
+            until=until,
+            search=search,
         )
         await self._settle()
         return await self._read(jobs.list_jobs, which, limit, cursor)

@@ -46,6 +46,7 @@ jobs = Table(
     Column("payload_bytes", BigInteger, nullable=False),
     Column("code_sha256", String(64), nullable=False),
     Column("input_sha256", String(64), nullable=False),
+    Column("limits", Text),
     # Large ones last: both databases skip what they need not read.
     Column("metadata", Text, nullable=False),
     Column("request", Text),

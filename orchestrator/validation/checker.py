@@ -7,7 +7,6 @@ grows or takes too long is replaced in the background, and what it was asked has
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,6 +32,8 @@ WALL_SECONDS = 2.0
 WALL_PER_CPU = 4.0
 REMEMBERED = 1024
 REMEMBERED_BYTES = 16 * KIB
+"""Larger sources are not remembered; all together hold 16 MiB at most."""
+_Question = tuple[str, str, str, frozenset[str], bytes]
 RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)
 
 
@@ -93,7 +94,7 @@ class Checker:
         self._sources = _Line((), (_Seat(takes_large=False), _Seat(takes_large=True)))
         late = _Seat(takes_large=True)
         self._schemas = _Line(("schemas",), (late,), free=[late])
-        self._remembered: OrderedDict[bytes, Report] = OrderedDict()
+        self._remembered: OrderedDict[_Question, Report] = OrderedDict()
         self._closing = False
         self.lost = 0
         """Processes that gave no answer, since the start."""
@@ -115,6 +116,11 @@ class Checker:
                     await seat.process.end()
             for _, waiter in line.waiting:
                 waiter.cancel()
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether any process for sources lives. While none does, checks wait for the next."""
+        return any(seat.process is not None and not seat.process.has_ended for seat in self._sources.seats)
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -264,7 +270,7 @@ class Checker:
         seat.starting = None
         line.give(seat)
 
-    def _remember(self, key: bytes, source: Source, report: Report) -> None:
+    def _remember(self, key: _Question, source: Source, report: Report) -> None:
         if len(source.data) <= REMEMBERED_BYTES:
             self._remembered[key] = report
             if len(self._remembered) > REMEMBERED:
@@ -280,7 +286,6 @@ def _add_policy(head: dict[str, object], policy: Policy, process: CheckingProces
         head["policy_fields"] = policy_to_wire(policy)
 
 
-def _key(source: Source, policy: Policy) -> bytes:
-    """A name for this question: everything that the answer depends on."""
-    parts = (policy.digest, source.language, source.mode, *sorted(source.own_modules))
-    return hashlib.sha256("\n".join(parts).encode() + b"\n\n" + source.data).digest()
+def _key(source: Source, policy: Policy) -> _Question:
+    """Everything that the answer depends on."""
+    return policy.digest, source.language, source.mode, source.own_modules, source.data

@@ -169,3 +169,14 @@ def test_no_service_is_one_line(run):
     assert (code, out) == (3, "")
     assert err.startswith("error: no answer from http://127.0.0.1:1")
     assert time.monotonic() - began < 60
+
+
+def test_events_and_cancellations_are_told_in_json(run):
+    """A line for each, the result last; the exit code is the job's all the same."""
+    job_id = submit(run, "--input", "1")
+    code, out, err = run("jobs", "logs", job_id, "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert (code, err, events[-1]["event"]) == (0, "", "result")
+    assert events[-1]["data"]["outcome"] == "succeeded"
+    code, out, _ = run("jobs", "cancel", submit(run, "--input", "60000"), "--json")
+    assert (code, json.loads(out)["outcome"]) == (0, "cancelled")

@@ -178,12 +178,13 @@ async def test_many_tasks_share_one_client(live):
         assert names[-1] == "result"
 
 
-def test_the_program_of_the_docs_works_as_printed(live, capsys):
+def test_the_program_of_the_docs_works_as_printed(live, capsys, monkeypatch):
     """Copied from the page, with this service's address and key."""
     page = (Path(__file__).parent.parent.parent / "docs" / "client.md").read_text(encoding="utf-8")
     program = page.partition("```python\n")[2].partition("```")[0]
     assert "http://127.0.0.1:8080" in program
-    program = program.replace("http://127.0.0.1:8080", live.url).replace("so_…", live.key("reader-of-docs"))
+    program = program.replace("http://127.0.0.1:8080", live.url)
+    monkeypatch.setenv("SANDBOX_ORCH_KEY", live.key("reader-of-docs"))
     exec(compile(program, "docs/client.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("succeeded ")

@@ -20,7 +20,7 @@ from orchestrator.domain.errors import ConfigurationError, InvalidJob, StoreConf
 from orchestrator.domain.job import JobState
 from orchestrator.domain.limits import Limits
 from orchestrator.domain.outcome import Outcome
-from orchestrator.domain.tenant import DAY_SECONDS, Priority, Scope, Tenant
+from orchestrator.domain.tenant import DAY_SECONDS, Priority, Recycle, Scope, Tenant
 from orchestrator.store.claims import ClaimKind
 from orchestrator.store.store import StoreSettings, open_store
 
@@ -219,6 +219,34 @@ async def test_a_list_is_of_what_was_asked(store):
         assert await pages(store, tenant="acme", **wanted) == [[record.id for record in found]]
 
 
+async def test_a_search_finds_ids_and_metadata_and_looks_at_so_many_jobs_at_a_time(store, monkeypatch):
+    """Whatever letters mean something to the database; a page that found nothing may have a next one."""
+    monkeypatch.setattr("orchestrator.store.jobs.MOST_SEARCHED", 4)
+    plain = [make_record(id=f"a{number}", accepted_at=NOW + number) for number in range(10)]
+    odd = make_record(id="b_1", accepted_at=NOW - 1, metadata={"Näme": 'x%_\\"y'})
+    await store.add([*plain, odd])
+    assert await pages(store, tenant="acme", search="x%_") == [[], [], [odd.id]]
+    for text in ("%_\\", '\\"y', "Nä", "B_"):
+        assert [hit for page in await pages(store, tenant="acme", search=text) for hit in page] == [odd.id]
+    for text in ("_", "%%", "other"):
+        hits = [hit for page in await pages(store, tenant="acme", search=text) for hit in page]
+        assert hits == ([odd.id] if text == "_" else [])
+    assert await pages(store, tenant="acme", search="a", limit=3) == [
+        ["a9", "a8", "a7"], ["a6", "a5", "a4"], ["a3", "a2", "a1"], ["a0"],
+    ]  # fmt: skip
+    assert await pages(store, tenant="else", search="a") == [[]]
+    assert await pages(store, tenant=None, search="\ud800") == [[]]
+
+
+async def test_the_limits_of_a_job_come_back(store):
+    """As they were, in lists too; an older job has none."""
+    await store.add([make_record(id="new", limits={"wall_time_ms": 7}), make_record(id="old")])
+    assert (await store.get("new", tenant=None)).limits == {"wall_time_ms": 7}
+    assert {record.id: record.limits for record in (await store.list(tenant=None)).records} == {
+        "new": {"wall_time_ms": 7}, "old": None,
+    }  # fmt: skip
+
+
 async def test_a_list_leaves_the_large_parts_out(store):
     """Fifty results of megabytes are nobody's page."""
     await store.add([finished_record()])
@@ -359,6 +387,7 @@ async def test_a_tenant_is_kept_with_all_its_settings(store):
         ceiling=Limits(wall_time_ms=900),
         weight=2.5,
         priority_ceiling=Priority.BATCH,
+        recycle=Recycle.LEAK,
         keep_code=True,
     )
     await store.put_tenant(Tenant(name="zeta"))

@@ -52,7 +52,7 @@ def test_migrating_twice_changes_nothing(writer):
     migrate(writer)
     migrate(writer)
     with writer.connect() as connection:
-        assert MigrationContext.configure(connection).get_current_revision() == "0001"
+        assert MigrationContext.configure(connection).get_current_revision() == "0002"
 
 
 def test_a_database_of_a_newer_version_is_refused(writer):

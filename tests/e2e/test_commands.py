@@ -77,8 +77,8 @@ def test_a_program_saves_its_files(tmp_path):
 @pytest.mark.parametrize(
     ("words", "environment", "exit_code", "says"),
     [
-        (("run", "x.rb"), {}, 2, "--runtime"),
-        (("run", "-", "-r", "cobol"), {}, 2, "unknown runtime 'cobol'; this host has: node, python"),
+        (("run", "x.pl"), {}, 2, "--runtime"),
+        (("run", "-", "-r", "cobol"), {}, 2, "unknown runtime 'cobol'; this host has: bash, c, go, lua, node, python, ruby"),
         (("run", "no-such-file.py"), {}, 2, "cannot read 'no-such-file.py'"),
         (("run", "README.md", "-r", "python", "-i", "{"), {}, 2, "is no JSON"),
         (("run", "README.md", "-r", "python", "-l", "wall_time_ms=-1"), {}, 2, "must be above 0"),
@@ -201,3 +201,22 @@ def test_bench_counts_jobs_per_second(monkeypatch):
     figures = json.loads(done.stdout)
     assert list(figures) == ["node", "python"]
     assert all(figure > 0 for figure in figures.values())
+
+
+@pytest.mark.parametrize("words", [("--runtime", "lua"), ("--arg", "me")], ids=["by name", "by ending"])
+def test_run_takes_a_runtime_that_is_not_on_offer(tmp_path, words):
+    """`run` needs no setting: the language is named, or the file's ending tells; its only mode needs no --program."""
+    file = tmp_path / "hello.lua"
+    file.write_text('print("hello " .. (arg[1] or "you"))')
+    done = type_in("run", str(file), "--json", *words)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["stdout"]["text"] == f"hello {'me' if '--arg' in words else 'you'}\n"
+
+
+def test_check_says_where_it_has_no_rules(tmp_path):
+    """A language without rules is not parsed as another one; 2 says that it was asked for in vain."""
+    file = tmp_path / "hello.lua"
+    file.write_text("print(1)")
+    done = type_in("check", str(file))
+    assert done.returncode == 2
+    assert "there are no rules for Lua" in done.stderr

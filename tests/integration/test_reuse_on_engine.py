@@ -17,6 +17,7 @@ from orchestrator.domain.container import ContainerState
 from orchestrator.domain.errors import ProtocolError
 from orchestrator.domain.inspection import LeakKind
 from orchestrator.domain.limits import MIB
+from orchestrator.domain.tenant import Recycle
 from orchestrator.policies.leaks import LeakSettings, judge_inspection
 from orchestrator.scheduler.run import Job, job_frame
 
@@ -42,10 +43,18 @@ def tenant(request) -> str:
     return str(request.node.name)
 
 
-async def run(keeping: Orchestrator, tenant: str | None, runtime: str, code: str, **fields) -> JobResult:
+async def run(
+    keeping: Orchestrator,
+    tenant: str | None,
+    runtime: str,
+    code: str,
+    *,
+    recycle: Recycle | None = None,
+    **fields,
+) -> JobResult:
     """One job, and until its container has been looked at."""
     spec = JobSpec(runtime=runtime, code=code, limits=fields.pop("limits", LIMITS), **fields)
-    result = await keeping.execute(spec, tenant=tenant)
+    result = await keeping.execute(spec, tenant=tenant, recycle=recycle)
     async with asyncio.timeout(ANSWER_SECONDS):
         while any(one.state is ContainerState.INSPECTING for one in keeping.pool.containers()):
             await asyncio.sleep(0.01)
@@ -279,6 +288,25 @@ async def test_the_kernels_limits_of_a_second_job_are_those_of_a_first(runtime):
     assert all(one.memory_and_swap_bytes in (None, one.memory_bytes) for one in seen)
     assert all(0 <= one.pids - seen[0].pids <= 2 for one in seen)
     assert {one.cpus for one in seen} == {spec.cpus}
+
+
+async def test_a_tenant_without_reuse_gets_a_new_container_each_time(keeping, tenant):
+    """Its own setting comes before the deployment's, which keeps containers."""
+    spec = JobSpec(runtime="python", code=CLEAN["python"], limits=LIMITS)
+    results = [await keeping.execute(spec, tenant=tenant, recycle=Recycle.JOB) for _ in range(3)]
+    assert len({result.container.id for result in results}) == 3
+    assert not any(result.container.reused for result in results)
+    assert kept_for(keeping, tenant) == []
+
+
+async def test_a_tenant_with_reuse_keeps_its_container_where_others_do_not(orchestrator, tenant):
+    """The deployment removes containers after each job; this one tenant's is kept."""
+    first = await run(orchestrator, tenant, "python", CLEAN["python"], recycle=Recycle.LEAK)
+    second = await run(orchestrator, tenant, "python", CLEAN["python"], recycle=Recycle.LEAK)
+    assert (second.container.id, second.container.reused) == (first.container.id, True)
+    others = await run(orchestrator, "somebody-else", "python", CLEAN["python"])
+    assert others.container.id != first.container.id
+    assert kept_for(orchestrator, "somebody-else") == []
 
 
 @pytest.mark.parametrize(

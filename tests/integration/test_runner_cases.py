@@ -28,7 +28,8 @@ async def answer(orchestrator: Orchestrator, runtime: str, job: Mapping[str, obj
     streams = {"stdout": "", "stderr": ""}
     deadline = asyncio.get_running_loop().time() + 120
     async with orchestrator.pool.lease(runtime, deadline=deadline) as lease:
-        lease.send(encode_frame(job))
+        # The runner alone is tried here: around it there is as much room as its class has.
+        lease.inject(encode_frame(job), orchestrator.runtimes[runtime].ceiling)
         try:
             async with asyncio.timeout(within):
                 while (frame := await lease.receive()) is not None and frame["type"] != "result":

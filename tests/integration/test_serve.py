@@ -215,11 +215,41 @@ async def test_the_pool_can_be_watched_from_the_command_line(tmp_path):
     assert "Traceback" not in refused.stderr
 
 
-async def typed(*words: str) -> subprocess.CompletedProcess[str]:
+async def typed(*words: str, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = ENVIRONMENT if data is None else {**ENVIRONMENT, "SANDBOX_ORCH_DATA_FOLDER": str(data)}
     return await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", "from orchestrator.cli.main import main; main()", *words],
-        capture_output=True, text=True, timeout=60, check=False, cwd=ROOT, env=ENVIRONMENT,
+        capture_output=True, text=True, timeout=60, check=False, cwd=ROOT, env=environment,
     )  # fmt: skip
+
+
+async def test_no_answer_is_lost_doubled_or_mixed_up_at_1_8_64_and_512_clients(tmp_path):
+    """Each client asks and waits over its own connection; a tenant that keeps its containers makes it a crowd."""
+    async with serving(tmp_path) as server:
+        tenant = [
+            "--rate-per-second",
+            "100000",
+            "--burst",
+            "100000",
+            "--queue-share",
+            "1",
+            "--recycle",
+            "leak",
+        ]
+        granted = await typed("tenants", "set", "admin", *tenant, data=tmp_path)
+        assert granted.returncode == 0, granted.stderr
+        loaded = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "bench/load.py", "--url", server.url, "--key-file", str(tmp_path / "admin.key"),
+             "--seconds", "3", "--clients", "1", "8", "64", "512"],
+            capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
+        )  # fmt: skip
+    assert loaded.returncode == 0, loaded.stdout + loaded.stderr
+    rows = loaded.stdout.splitlines()
+    assert [row.split()[0] for row in rows] == ["1", "8", "64", "512"]
+    for row in rows:
+        assert "200 succeeded" in row, row
+        assert "lost 0 duplicated 0 mixed up 0" in row
 
 
 async def test_two_services_on_one_engine_do_not_disturb_each_other(tmp_path):
@@ -227,7 +257,7 @@ async def test_two_services_on_one_engine_do_not_disturb_each_other(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     async with serving(tmp_path / "one") as one, one.client() as client:
-        running = asyncio.create_task(client.post("/v1/execute", json=job(SLEEP, 6000, limits=LONG)))
+        running = asyncio.create_task(client.post("/v1/execute", json=job(SLEEP, 15_000, limits=LONG)))
         await until(lambda: len(one.containers()) >= 3)
         before = set(one.containers())
         async with serving(tmp_path / "two") as two, two.client() as other:
@@ -235,5 +265,5 @@ async def test_two_services_on_one_engine_do_not_disturb_each_other(tmp_path):
             assert answer.json()["output"] == 7
             assert before <= set(one.containers())
         assert two.containers() == []
-        assert (await running).json()["output"] == 6000
+        assert (await running).json()["output"] == 15_000
     assert one.containers() == []

@@ -41,8 +41,11 @@ NOWHERE = (-1,) * 6
 """Arguments that no call can do anything with."""
 HIGHEST_NUMBER = 500
 X32_BIT = 0x40000000
-# Calls that would end the probe, or not return, though their arguments are nonsense.
-NOT_FOR_TRYING = {"exit", "exit_group", "pause", "rt_sigreturn", "restart_syscall"}
+# Calls that would end the probe, or not return, though their arguments are nonsense; and setsid, which the kernel itself
+# answers with EPERM to who leads a session already.
+NOT_FOR_TRYING = {
+    "exit", "exit_group", "pause", "rt_sigreturn", "restart_syscall", "rt_sigsuspend", "setsid", "vfork",
+}  # fmt: skip
 
 # The kernel keeps these from every filter (since 6.14): they end whoever calls them without a probe of the kernel's own.
 PAST_EVERY_FILTER = {"uretprobe", "uprobe"}

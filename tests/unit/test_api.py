@@ -16,7 +16,7 @@ from orchestrator.domain.errors import StoreConflict, StoreUnavailable
 from orchestrator.domain.job import JobState
 from orchestrator.domain.limits import MIB, Limits
 from orchestrator.domain.record import JobRecord
-from orchestrator.domain.tenant import Priority, Scope, Tenant
+from orchestrator.domain.tenant import Priority, Recycle, Scope, Tenant
 from orchestrator.store.store import open_store
 
 
@@ -32,7 +32,7 @@ async def busy(house: House, client, count: int = 8, milliseconds: int = 60_000)
     return [answer.json()["id"] for answer in answers]
 
 
-async def until(condition, *, seconds=5.0) -> None:
+async def until(condition, *, seconds=30.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
@@ -70,6 +70,19 @@ async def test_a_tenant_that_wants_its_code_kept_has_it_kept(house):
     async with await house.client(Tenant(name="keeper", keep_code=True)) as client:
         result = (await client.post("/v1/execute", json=job())).json()
     assert (await house.store.get(result["id"], tenant="keeper")).request["code"] == "output = input"
+
+
+@pytest.mark.parametrize("recycle", [None, Recycle.JOB, Recycle.LEAK])
+async def test_a_tenants_containers_are_kept_for_it_where_its_operator_says_so(house, recycle):
+    """The deployment keeps none; only the tenant with `recycle = "leak"` meets a container of its own again."""
+    async with await house.client(Tenant(name="thrifty", recycle=recycle)) as client:
+        first = (await client.post("/v1/execute", json=job())).json()
+        while any(one.state.value == "inspecting" for one in house.service.orchestrator.pool.containers()):
+            await asyncio.sleep(0.001)
+        second = (await client.post("/v1/execute", json=job())).json()
+    is_kept = recycle is Recycle.LEAK
+    assert second["container"]["reused"] is is_kept
+    assert (second["container"]["id"] == first["container"]["id"]) is is_kept
 
 
 async def test_a_client_that_goes_away_has_its_job_cancelled_and_its_container_killed(house):
@@ -429,6 +442,7 @@ MATRIX = [
     ("GET", "/v1/jobs/{id}?wait=1"),
     ("DELETE", "/v1/jobs/{id}"),
     ("GET", "/v1/jobs/{id}/events"),
+    ("GET", "/v1/jobs/{id}/request"),
 ]
 
 
@@ -507,6 +521,7 @@ async def test_no_or_wrong_keys_get_nowhere(house, key):
             )
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
         assert (await client.get("/healthz")).status_code == 200
+        await until(lambda: house.service.orchestrator.can_check)
         assert (await client.get("/readyz")).status_code == 200
 
 
@@ -661,16 +676,24 @@ async def test_a_length_that_is_no_number_is_refused(house):
 
 
 async def test_readiness_says_what_is_in_the_way(house, monkeypatch):
-    """Engine, pool, store and disk each have their word in it."""
+    """Engine, pool, store, disk and the checks of sources each have their word in it."""
+    checker = house.service.orchestrator._checks.checker
+    await until(lambda: house.service.orchestrator.can_check)
     async with house.client_with(None) as client:
         assert (await client.get("/readyz")).json()["ready"] is True
+        for seat in checker._sources.seats:
+            await until(lambda seat=seat: seat.process is not None)
+            monkeypatch.setattr(seat, "process", None)
+        without = await client.get("/readyz")
+        assert (without.status_code, without.json()["checks"], without.json()["engine"]) == (503, False, True)
+        monkeypatch.undo()
 
         async def no_engine():
             from orchestrator.domain.errors import EngineUnavailable
 
             raise EngineUnavailable("gone")
 
-        object.__setattr__(house.state, "ask_engine", no_engine)
+        object.__setattr__(house.state.readiness, "ask_engine", no_engine)
         answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["engine"], answer.json()["store"]) == (503, False, True)
 

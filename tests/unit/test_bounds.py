@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from orchestrator.domain import bounds
 from orchestrator.domain.bounds import (
     MAX_JSON_DEPTH,
     ForeignJsonError,
@@ -56,7 +57,7 @@ def test_a_parser_that_gives_up_on_depth_is_a_refusal(monkeypatch):
     def give_up(*_args, **_options):
         raise RecursionError
 
-    monkeypatch.setattr(json, "loads", give_up)
+    monkeypatch.setattr(bounds, "_decode", give_up)
     with pytest.raises(ForeignJsonError, match="deeper"):
         parse_foreign_json("[]")
 

@@ -154,7 +154,7 @@ def test_a_tenant_is_set_and_listed(run):
     code, out, _ = run(
         "tenants", "set", "acme", "--policy", "strict", "--runtimes", "node, python", "--ceiling", "wall_time_ms=9",
         "--weight", "2", "--priority-ceiling", "batch", "--concurrency", "3", "--rate-per-second", "1.5",
-        "--burst", "4", "--queue-share", "0.25", "--retention-seconds", "60", "--keep-code",
+        "--burst", "4", "--queue-share", "0.25", "--retention-seconds", "60", "--recycle", "leak", "--keep-code", "--debug",
     )  # fmt: skip
     assert code == 0
     assert "wall_time_ms=9\n" in out
@@ -172,19 +172,33 @@ def test_a_tenant_is_set_and_listed(run):
         "burst": 5,
         "queue_share": 0.25,
         "retention_seconds": 60,
+        "recycle": "leak",
         "keep_code": True,
+        "debug": True,
     }
 
 
 def test_a_tenants_ceilings_are_set_one_by_one_and_taken_back(run):
     """A second ceiling leaves the first; an empty one is the host's again, as with policy and runtimes."""
-    run("tenants", "set", "acme", "--ceiling", "wall_time_ms=9", "--policy", "open", "--runtimes", "node")
+    run(
+        "tenants",
+        "set",
+        "acme",
+        "--ceiling",
+        "wall_time_ms=9",
+        "--policy",
+        "open",
+        "--runtimes",
+        "node",
+        "--recycle",
+        "job",
+    )
     run("tenants", "set", "acme", "--ceiling", "processes=2")
     (tenant,) = json.loads(run("tenants", "list", "--json")[1])
     assert (tenant["ceiling"]["wall_time_ms"], tenant["ceiling"]["processes"]) == (9, 2)
-    run("tenants", "set", "acme", "--ceiling", "", "--policy", "", "--runtimes", "")
+    run("tenants", "set", "acme", "--ceiling", "", "--policy", "", "--runtimes", "", "--recycle", "")
     (tenant,) = json.loads(run("tenants", "list", "--json")[1])
-    assert (tenant["ceiling"], tenant["policy"], tenant["runtimes"]) == (None, None, None)
+    assert [tenant[name] for name in ("ceiling", "policy", "runtimes", "recycle")] == [None] * 4
 
 
 @pytest.mark.parametrize(

@@ -179,3 +179,49 @@ class TestBill:
         """The list is read from an image: whatever is in it gives packages or nothing."""
         assert PACKAGES[0] == ImagePackage(ecosystem="deb", name="libc6", version="2.41-12")
         assert len(PACKAGES) == 3
+
+
+class TestAllowedPrograms:
+    async def _audit(self, *members, allowed=()):
+        async def chunks():
+            yield tar_of_programs(*members)
+
+        return (await audit_file_system(chunks(), allowed_programs=allowed)).findings
+
+    async def test_a_shell_that_is_the_language_is_let_through_by_its_path(self):
+        """And one of the same name elsewhere, a link to it, or another shell, is not."""
+        assert await self._audit(("usr/bin/bash", None), allowed=["/usr/bin/bash"]) == ()
+        found = await self._audit(
+            ("usr/bin/bash", None), ("bin/bash", None), ("usr/bin/sh", "bash"), ("usr/bin/as", None),
+            allowed=["/usr/bin/bash"],
+        )  # fmt: skip
+        assert found == ("/bin/bash: is a shell", "/usr/bin/sh: is a shell", "/usr/bin/as: is a compiler")
+
+    async def test_a_link_is_no_program_that_was_allowed(self):
+        """What is declared must be a file: a link could lead to anything."""
+        found = await self._audit(("usr/bin/bash", "../../runner"), allowed=["/usr/bin/bash"])
+        assert "/usr/bin/bash: is a shell" in found
+        assert "/usr/bin/bash: is declared in allowed_programs, and not in the image" in found
+
+    async def test_what_is_declared_and_not_there_is_told(self):
+        """A declaration that outlived its program would let the next one through."""
+        found = await self._audit(("usr/bin/lua", None), allowed=["/usr/bin/gcc"])
+        assert found == ("/usr/bin/gcc: is declared in allowed_programs, and not in the image",)
+
+    async def test_a_set_user_id_bit_is_a_finding_all_the_same(self):
+        """Only the name is let through."""
+        found = await self._audit(("usr/bin/bash", None, 0o4755), allowed=["/usr/bin/bash"])
+        assert [line.partition(" ")[2] for line in found] == ["runs as another user or group (mode 4755)"]
+
+
+def tar_of_programs(*members) -> bytes:
+    """Members are (path, target of a link or None, mode)."""
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        for path, target, *mode in members:
+            member = tarfile.TarInfo(path)
+            member.mode = mode[0] if mode else 0o755
+            if target is not None:
+                member.type, member.linkname = tarfile.SYMTYPE, target
+            archive.addfile(member, io.BytesIO())
+    return held.getvalue()

@@ -92,7 +92,7 @@ def test_installed_package_has_its_own_images(monkeypatch, tmp_path):
         ('name = "python"', 'name = "../python"', "name: "),
         ('name = "python"', 'name = "snake"', "name: must be that of its folder"),
         ('modes = ["function", "program"]', 'modes = ["functions"]', "modes.0: "),
-        ("sandbox-orch/python:3.13-2", "sandbox-orch/python", "image: "),
+        ("sandbox-orch/python:3.13-3", "sandbox-orch/python", "image: "),
         ('"/usr/bin/python3.13", "-I"', '"python3.13", "-I"', "runner_argv: "),
         ("processes = 4 ", "processes = 0 ", "interpreter.processes: "),
         ("processes = 4 ", "processes = true ", "interpreter.processes: "),

@@ -51,7 +51,7 @@ class Served:
         return self
 
     async def _serve(self) -> None:
-        async with open_house(self._folder, maximum=16) as house:
+        async with open_house(self._folder, maximum=16, stream_seconds=0.01) as house:
             self.key = await house.key(PATIENT, Scope.ADMIN)
             self._server = uvicorn.Server(
                 uvicorn.Config(house.app, port=0, lifespan="off", log_config=None, access_log=False)
@@ -98,14 +98,14 @@ def test_every_answer_has_an_example_that_fits_its_schema(document):
 def test_it_is_openapi_3_1_and_every_body_has_an_example(document):
     """What a client sends is shown, too."""
     assert document["openapi"].startswith("3.1")
-    for name in ("JobIn", "_ManyInputsIn", "_ManyJobsIn"):
+    for name in ("SourceIn", "JobIn", "_ManyInputsIn", "_ManyJobsIn"):
         assert document["components"]["schemas"][name]["examples"], name
 
 
 def test_every_example_is_used(document):
     """No example without an endpoint."""
     assert all(str(getattr(examples, name)) for name in examples.__all__)
-    assert len(document["paths"]) == 11
+    assert len(document["paths"]) == 14
 
 
 def test_no_request_finds_a_5xx_or_an_answer_that_is_not_described(tmp_path):
@@ -116,7 +116,7 @@ def test_no_request_finds_a_5xx_or_an_answer_that_is_not_described(tmp_path):
         for operation in operations:
             for mode in GenerationMode:
                 _send_many(operation, mode, served)
-    assert len(operations) == 13
+    assert len(operations) == 16
 
 
 def _send_many(operation, mode: GenerationMode, served: Served) -> None:

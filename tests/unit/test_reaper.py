@@ -62,13 +62,30 @@ class TestOwner:
 
     def test_a_living_process_is_not_dead(self):
         """Neither we nor our parent."""
-        parent = Owner(HERE.host, HERE.boot, os.getppid(), reaper._started(os.getppid()))
+        parent = Owner(HERE.host, HERE.boot, os.getppid(), reaper._started(os.getppid()), HERE.namespace)
         assert not HERE.is_provably_dead(HERE)
         assert not parent.is_provably_dead(HERE)
 
+    def test_a_clock_that_is_set_kills_nobody(self, monkeypatch):
+        """When the host's clock is stepped, the calendar's idea of a process's start moves; the label does not."""
+        boot = psutil.boot_time()
+        monkeypatch.setattr(psutil, "boot_time", lambda: boot + 7)
+        monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: boot + 7)
+        assert psutil.Process().create_time() != pytest.approx(boot, abs=1)
+        assert Owner.this_process() == HERE
+        assert not HERE.is_provably_dead(Owner.this_process())
+
+    def test_of_an_older_versions_label_only_the_number_counts(self, dead_pid):
+        """Its start was told in another way: whoever has that number may be it."""
+        old = "|".join((HERE.host, HERE.boot, str(os.getpid()), "179596250691"))
+        gone = "|".join((HERE.host, HERE.boot, str(dead_pid), "179596250691"))
+        here = dataclasses.replace(HERE, namespace=reaper.HOST_NAMESPACE)
+        assert not Owner.from_label(old).is_provably_dead(here)
+        assert Owner.from_label(gone).is_provably_dead(here)
+
     def test_an_ended_process_is_dead(self, dead_pid):
         """Its pid is nobody's."""
-        assert Owner(HERE.host, HERE.boot, dead_pid, "12345").is_provably_dead(HERE)
+        assert Owner(HERE.host, HERE.boot, dead_pid, "12345", HERE.namespace).is_provably_dead(HERE)
 
     def test_a_pid_that_is_someone_elses_now_is_dead(self):
         """A process that began at another time is another process."""

@@ -28,7 +28,9 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def make_job(*, limits: Limits | None = None, made_to_measure=False, wait_seconds=30.0, **spec) -> Job:
+def make_job(
+    *, limits: Limits | None = None, made_to_measure=False, wait_seconds=30.0, compile_limits=None, **spec
+) -> Job:
     values = {"runtime": RUNTIME, "code": "output = input", "input_json": '{"x": 1}'}
     return Job(
         id="the-job",
@@ -37,6 +39,7 @@ def make_job(*, limits: Limits | None = None, made_to_measure=False, wait_second
         made_to_measure=made_to_measure,
         start_by=now() + wait_seconds,
         accepted_at=now(),
+        compile_limits=compile_limits,
     )
 
 
@@ -232,6 +235,28 @@ async def test_at_the_deadline_the_container_is_killed():
         assert result.limit == LimitHit(name="wall_time_ms", configured=300, observed=300)
         assert result.usage.wall_ms == pytest.approx(300, abs=1)
         assert result.stdout.text == "partial"
+
+
+async def test_a_silence_behind_a_hanging_engine_is_not_the_jobs():
+    """The deadline passes, but the engine that carries the stream answers nobody: the job is run again, then told as ours."""
+    async with open_house(silent()) as house:
+        house.backend.is_hanging = True
+        result = await house.run(make_job(limits=Limits(wall_time_ms=300)))
+    assert (result.outcome, result.attempts) == (Outcome.INTERNAL_ERROR, MAX_ATTEMPTS)
+    assert result.error.name == "EngineUnavailable"
+    assert "does not answer" in result.error.message
+
+
+async def test_a_job_that_met_a_hanging_engine_is_run_again():
+    """Once the engine is back the same job has its result, once."""
+    async with open_house(silent()) as house:
+        house.backend.is_hanging = True
+        task, first = await house.start(make_job(limits=Limits(wall_time_ms=300)))
+        house.backend.answer = echo
+        result = await task
+    assert (result.outcome, result.attempts) == (Outcome.SUCCEEDED, 2)
+    assert first.is_dead
+    assert result.container.id != first.id
 
 
 async def test_a_chatty_job_does_not_put_off_its_deadline():
@@ -544,3 +569,88 @@ async def test_a_job_that_lost_a_kept_container_runs_again_on_a_never_used_one()
         assert second.container is not None
         assert second.container.id != kept.id
         assert not second.container.reused
+
+
+# -- a source that is compiled first --------------------------------------------------------------------
+
+COMPILE = Limits(wall_time_ms=5000, cpu_time_ms=4000, memory_bytes=200 * MIB)
+PROGRAM_JOB = {"mode": Mode.PROGRAM, "input_json": "null", "compile_limits": COMPILE}
+EXITED = result_frame("the-job", how="exited", exit_code=0)
+
+
+def compiler(*, compiled=None, ran=()) -> FakeBackend:
+    """A backend whose runner answers a `job` with `compiled`, and `run` with `ran`."""
+    said = {"type": "compiled", "job": "the-job", "disk_used": 3 * MIB} if compiled is None else compiled
+    return FakeBackend(answer=lambda frame: list(ran) if frame["type"] == "run" else [said] if said else [])
+
+
+async def test_a_program_starts_only_when_the_host_has_set_its_limits():
+    """First the compiler's limits, then, on `compiled`, the job's own and the word `run`."""
+    async with open_house(compiler(ran=[stream_frame("the-job", "hi"), EXITED])) as house:
+        await settle()
+        (container,) = house.backend.containers.values()
+        limits = Limits(memory_bytes=7 * MIB)
+        result = await house.run(make_job(limits=limits, **PROGRAM_JOB))
+        assert (result.outcome, result.stdout.text, result.exit_code) == (Outcome.SUCCEEDED, "hi", 0)
+        assert container.narrowed_to == [COMPILE, limits]
+        assert container.left_bytes == 3 * MIB
+        assert [frame["type"] for frame in container.jobs] == ["job", "run"]
+        assert container.jobs[0]["compile"] == {"cpu_time_ms": 4000}
+        assert container.jobs[1] == {"type": "run", "job": "the-job"}
+        assert result.timing.compiled_ms is not None
+
+
+async def test_both_deadlines_are_the_hosts_own():
+    """A compiler that never ends is killed at its own; a program at its own, counted from `compiled` on."""
+    async with open_house(compiler(compiled={})) as house:
+        began = now()
+        result = await house.run(make_job(**PROGRAM_JOB))
+        assert (result.outcome, result.limit) == (
+            Outcome.WALL_TIME_LIMIT,
+            LimitHit(name="compile.wall_time_ms", configured=5000, observed=5000),
+        )
+        assert now() - began == pytest.approx(5.0)
+        assert result.timing.compiled_ms is None
+    async with open_house(compiler()) as house:
+        began = now()
+        result = await house.run(make_job(**PROGRAM_JOB))
+        assert result.limit == LimitHit(name="wall_time_ms", configured=500, observed=500)
+        assert now() - began == pytest.approx(0.5)
+
+
+async def test_a_runner_that_reports_an_early_end_of_compiling_gains_nothing():
+    """`compiled` twice, or where nothing is compiled, is a broken protocol."""
+    again = {"type": "compiled", "job": "the-job"}
+    async with open_house(compiler(ran=[again])) as house:
+        result = await house.run(make_job(**PROGRAM_JOB))
+        assert (result.outcome, result.error.name) == (Outcome.KILLED, "ProtocolError")
+    async with open_house(answering(again)) as house:
+        result = await house.run()
+        assert (result.outcome, result.error.name) == (Outcome.KILLED, "ProtocolError")
+
+
+@pytest.mark.parametrize(("left", "taken"), [(None, 0), ("x", 0), (-5, 0), (2**60, 200 * MIB)])
+async def test_what_a_compiler_left_is_believed_within_bounds(left, taken):
+    """The figure comes from the container: it can never give a job more memory than compiling may use."""
+    said = {"type": "compiled", "job": "the-job", "disk_used": left}
+    async with open_house(compiler(compiled=said, ran=[EXITED])) as house:
+        await settle()
+        (container,) = house.backend.containers.values()
+        await house.run(make_job(**PROGRAM_JOB))
+        assert container.left_bytes == taken
+
+
+async def test_a_compiler_that_fails_is_the_jobs_end():
+    """The program is never asked to run."""
+    failed = result_frame("the-job", how="compile_failed", exit_code=1)
+    async with open_house(compiler(compiled=failed)) as house:
+        await settle()
+        (container,) = house.backend.containers.values()
+        result = await house.run(make_job(**PROGRAM_JOB))
+        assert (result.outcome, result.error.name) == (Outcome.ERROR, "CompileError")
+        assert [frame["type"] for frame in container.jobs] == ["job"]
+
+
+async def test_the_job_frame_of_other_languages_says_nothing_of_compiling():
+    """Nothing of it is on the way of those who do not need it."""
+    assert "compile" not in json.loads(job_frame(make_job())[4:])

@@ -212,5 +212,5 @@ async def test_statistics_leave_readers_to_others(file, monkeypatch):
 def test_postgresql_without_its_driver_is_told_with_the_extra(monkeypatch):
     """What to install, instead of a traceback."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ConfigurationError, match=r"sandbox-orch\[postgresql\]"):
+    with pytest.raises(ConfigurationError, match=r"sandbox-orch\[postgres\]"):
         open_database("postgresql://me@host/db", readers=1)

@@ -289,3 +289,56 @@ def test_every_outcome_of_a_job_that_ran_is_reached():
         judge_frame("output_limit").outcome,
     }
     assert reached == set(Outcome) - decided_elsewhere
+
+
+# -- compiling ----------------------------------------------------------------------------------------
+
+
+def judge_compiler(kind=EndingKind.RESULT, *, how="compile_failed", facts=None, **frame) -> Verdict:
+    compiling = {"is_compiling": True, **(facts or {})}
+    return judge_ending(kind, mode=Mode.PROGRAM, frame={"how": how, **frame}, **compiling)
+
+
+def test_a_compiler_that_refuses_is_an_error_with_its_exit_code():
+    """CompileError, since the words themselves are on stderr."""
+    verdict = judge_compiler(exit_code=1)
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.ERROR, 1)
+    assert verdict.error is not None
+    assert verdict.error.name == "CompileError"
+    assert verdict.error.message == "the compiler ended with exit code 1; what it says is on stderr"
+
+
+def test_a_compiler_that_crashes_is_an_error_too():
+    """It was fed with the tenant's source: no failure of ours."""
+    verdict = judge_compiler(signal=11)
+    assert (verdict.outcome, verdict.signal) == (Outcome.ERROR, 11)
+    assert verdict.error is not None
+    assert "by signal 11" in verdict.error.message
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "name"),
+    [
+        (judge_compiler(EndingKind.DEADLINE), Outcome.WALL_TIME_LIMIT, "compile.wall_time_ms"),
+        (judge_compiler(EndingKind.CPU), Outcome.CPU_TIME_LIMIT, "compile.cpu_time_ms"),
+        (judge_compiler(signal=24), Outcome.CPU_TIME_LIMIT, "compile.cpu_time_ms"),
+        (judge_compiler(signal=25), Outcome.DISK_LIMIT, "compile.disk_bytes"),
+        (judge_compiler(exit_code=1, facts={"oom_kills": 1}), Outcome.MEMORY_LIMIT, "compile.memory_bytes"),
+        (judge_compiler(exit_code=1, facts={"pids_refused": 1}), Outcome.PROCESS_LIMIT, "compile.processes"),
+        (judge_compiler(exit_code=1, disk_used=LIMITS.disk_bytes), Outcome.DISK_LIMIT, "compile.disk_bytes"),
+    ],
+)
+def test_limits_of_compiling_are_named_as_such(verdict, outcome, name):
+    """Nobody should raise the job's own limit in vain."""
+    assert verdict.outcome is outcome
+    assert verdict.limit is not None
+    assert verdict.limit.name == name
+    assert verdict.limit.configured == getattr(LIMITS, name.removeprefix("compile."))
+
+
+def test_a_compiler_fails_only_while_something_is_compiled():
+    """A runner that says so at another time has broken the protocol."""
+    verdict = judge_compiler(exit_code=1, facts={"is_compiling": False})
+    assert verdict.outcome is Outcome.KILLED
+    assert verdict.error is not None
+    assert verdict.error.name == "ProtocolError"
