@@ -87,7 +87,8 @@ def test_from_the_key_to_a_killed_engine_and_back(tmp_path, tabs):
 
 def _run(page) -> None:
     page.get_by_role("link", name="Playground").click()
-    page.get_by_label("Code", exact=True).fill("print('héllo')\noutput = {'sum': sum(input), 'big': 2 ** 64}")
+    code = "print('héllo')\nlarge = b'x' * 4_000_000\noutput = {'sum': sum(input), 'big': 2 ** 64}"
+    page.get_by_label("Code", exact=True).fill(code)
     page.get_by_label("Input, a JSON value").fill("[1, 2, 3]")
     page.get_by_role("button", name="Run").click()
     result = page.get_by_role("region", name="Result")

@@ -1,4 +1,4 @@
-// expect: oom|timeout|error|crashed
+// expect: oom|timeout|contained|error|crashed
 // after: no-procs, mem-back, neighbour-alive; goroutines cost memory, and threads count as processes
 // modes: program
 // threat: Processes, threads, signals
