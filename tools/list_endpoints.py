@@ -14,7 +14,7 @@ from orchestrator.api.state import ApiSettings, ApiState
 PAGE = Path(__file__).parent.parent / "docs" / "http.md"
 HEAD = """# HTTP reference
 
-Written by `tools/list_endpoints.py` from the document that a running service has at `/openapi.json`; `/docs` shows it as a page to try.
+Written by `tools/list_endpoints.py` from the document that a running service has at `/openapi.json`.
 What a schema cannot say is in [api.md](api.md).
 Every answer has `X-Request-ID`. Every error is a [Problem](#problemout).
 

@@ -34,7 +34,10 @@ def make_app(state: ApiState) -> ASGIApp:
 
 def api_of(state: ApiState) -> FastAPI:
     """The API alone: its routes, its problems, its description at /openapi.json."""
-    app = FastAPI(title="sandbox-orch", version=__version__, description=_ABOUT, redoc_url=None)
+    # Without FastAPI's own pages: a browser would fetch their scripts from outside.
+    app = FastAPI(
+        title="sandbox-orch", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None
+    )
     app.state.api = state
     app.include_router(jobs_router)
     app.include_router(host_router)

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from orchestrator.bootstrap import runtimes_on_offer
+from orchestrator.cli.debug_view import show_debug
 from orchestrator.cli.exit_codes import exit_code_of_result
 from orchestrator.cli.inputs import seconds_of
+from orchestrator.cli.profiles import require_known_suffix, save_profile
 from orchestrator.cli.remote import remote_of, remote_options, wait_for
 from orchestrator.cli.render import harmless, show_result
+from orchestrator.config import Settings
 from orchestrator.domain.job import JobState
 from orchestrator.domain.outcome import JobResult, Outcome
 from orchestrator.wire import result_to_wire
@@ -88,12 +92,27 @@ def _line(job: Job) -> str:
 @jobs.command()
 @click.argument("job_id", metavar="ID")
 @click.option("--wait", is_flag=True, help="Wait until it has finished.")
+@click.option("--profile", metavar="FILE", help="Save its profile, where it was recorded.")
 @_AS_JSON
 @remote_options
-def show(server: str, key_file: str | None, job_id: str, *, wait: bool, as_json: bool) -> None:
-    """Show a job, and its result once it has one."""
+@click.pass_obj
+def show(
+    settings: Settings,
+    /,
+    *,
+    server: str,
+    key_file: str | None,
+    job_id: str,
+    wait: bool,
+    profile: str | None,
+    as_json: bool,
+) -> None:
+    """Show a job, and its result once it has one, with what debug mode recorded of it."""
     with remote_of(server, key_file).open() as client:
         job = wait_for(client, job_id) if wait else client.get(job_id)
+    if profile is not None:
+        require_known_suffix(profile, runtimes_on_offer(settings).get(job.runtime))
+        save_profile(job.result.debug if job.result else None, profile)
     if as_json:
         click.echo(json.dumps(_wire(job)))
         return
@@ -104,6 +123,8 @@ def show(server: str, key_file: str | None, job_id: str, *, wait: bool, as_json:
         click.echo(f"  {harmless(name)}: {harmless(text)}")
     if job.result is not None:
         show_result(job.result)
+        if job.result.debug is not None:
+            show_debug(job.result.debug)
 
 
 @jobs.command()

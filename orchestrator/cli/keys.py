@@ -12,7 +12,7 @@ import click
 
 from orchestrator.cli.inputs import seconds_of
 from orchestrator.cli.render import harmless
-from orchestrator.cli.stores import with_store
+from orchestrator.cli.stores import data_option, with_store
 from orchestrator.config import Settings
 from orchestrator.domain.errors import InvalidTenant
 from orchestrator.domain.tenant import Scope, Tenant
@@ -46,6 +46,7 @@ def keys() -> None:
 @click.option("--note", default="", metavar="TEXT", help="What it is for, for the list.")
 @_AS_JSON
 @click.pass_obj
+@data_option
 def create(
     settings: Settings,
     *,
@@ -80,6 +81,7 @@ async def _create(
 @click.option("--tenant", metavar="NAME", help="Only keys of this tenant.")
 @_AS_JSON
 @click.pass_obj
+@data_option
 def list_keys(settings: Settings, *, tenant: str | None, as_json: bool) -> None:
     """List keys, oldest first, revoked and expired ones too."""
     found = with_store(settings, lambda store: store.keys(tenant))
@@ -97,6 +99,7 @@ def list_keys(settings: Settings, *, tenant: str | None, as_json: bool) -> None:
 @click.argument("key_id", metavar="ID")
 @_AS_JSON
 @click.pass_obj
+@data_option
 def revoke(settings: Settings, key_id: str, *, as_json: bool) -> None:
     """Revoke the key of this ID (`keys list` has it). A running service notices within seconds."""
     if key_id.startswith("so_"):

@@ -11,9 +11,17 @@ from orchestrator.domain.debug import DebugReport
 from orchestrator.domain.errors import InvalidJob
 from orchestrator.domain.runtime import Runtime
 
-__all__ = ("require_suffix", "save_profile")
+__all__ = ("require_known_suffix", "require_suffix", "save_profile")
 
 SUFFIXES = {"JavaScript": ".cpuprofile", "Python": ".speedscope.json"}
+
+
+def require_known_suffix(path: str, runtime: Runtime | None) -> None:
+    """As `require_suffix`; None is a runtime that only the service knows. Raises InvalidJob."""
+    if runtime is not None:
+        require_suffix(path, runtime)
+    elif not path.endswith(tuple(SUFFIXES.values())):
+        raise InvalidJob("--profile", f"{path[:100]!r} must end in {' or '.join(SUFFIXES.values())}")
 
 
 def require_suffix(path: str, runtime: Runtime) -> None:

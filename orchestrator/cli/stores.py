@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
 
 from orchestrator.config import Settings
 from orchestrator.domain.errors import ConfigurationError
@@ -12,9 +16,24 @@ from orchestrator.domain.errors import ConfigurationError
 if TYPE_CHECKING:
     from orchestrator.store.store import Store
 
-__all__ = ("with_store",)
+__all__ = ("data_option", "with_store")
 
 _T = TypeVar("_T")
+
+
+def data_option(command: Callable[..., _T]) -> Callable[..., _T]:
+    """`--data FOLDER`, as `serve` has it, for a command that gets the settings; goes below `click.pass_obj`."""
+
+    @click.option(
+        "--data", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Folder of the store."
+    )
+    @wraps(command)
+    def with_data(settings: Settings, /, *arguments: Any, data: Path | None, **options: Any) -> _T:
+        if data is not None:
+            settings = settings.model_copy(update={"data_folder": data})
+        return command(settings, *arguments, **options)
+
+    return with_data
 
 
 def with_store(settings: Settings, use: Callable[[Store], Awaitable[_T]]) -> _T:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.bootstrap import runtimes_on_offer
+from orchestrator.cli.debug_view import show_debug
 from orchestrator.cli.exit_codes import exit_code_of_result
 from orchestrator.cli.inputs import files_of, input_of, limits_asked, pairs_of, stdin_of
+from orchestrator.cli.profiles import require_known_suffix, save_profile
 from orchestrator.cli.remote import remote_of, remote_options, wait_for
 from orchestrator.cli.render import show_result
 from orchestrator.cli.sources import read_text
 from orchestrator.config import Settings
+from orchestrator.domain.debug import DebugOptions
 from orchestrator.domain.errors import InternalError
 from orchestrator.domain.job import MAX_CODE_BYTES, Mode
 from orchestrator.domain.tenant import Priority
@@ -46,6 +49,8 @@ class _Options:
     priority: str | None
     metadata: tuple[str, ...]
     idempotency_key: str | None
+    debug: bool
+    profile: str | None
     detach: bool
     as_json: bool
 
@@ -65,6 +70,12 @@ class _Options:
 )
 @click.option("-m", "--metadata", multiple=True, metavar="NAME=TEXT", help="Kept with the job.")
 @click.option("--idempotency-key", metavar="TEXT", help="The same key and job: the same job, run once.")
+@click.option(
+    "--debug", is_flag=True, help="Show console calls and stack traces; with --detach, keep a profile too."
+)
+@click.option(
+    "--profile", metavar="FILE", help="Save where the time went: *.cpuprofile (node) or *.speedscope.json."
+)
 @click.option("-d", "--detach", is_flag=True, help="Print the job's id and do not wait for it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @remote_options
@@ -75,8 +86,10 @@ def submit(settings: Settings, /, **options: object) -> None:
     \b
     sandbox-orch submit total.js --input '{"price": 2}'
     sandbox-orch submit report.py --detach --priority batch
+    sandbox-orch submit total.js --debug --profile total.cpuprofile
     """  # noqa: D301 - click wants the character itself
     chosen = _Options(**options)  # type: ignore[arg-type]  # click gives exactly these
+    _require_profile(chosen, settings)
     request = _request_of(chosen, settings)
     with remote_of(chosen.server, chosen.key_file).open() as client:
         job = client.submit(request, idempotency_key=chosen.idempotency_key)
@@ -94,7 +107,22 @@ def submit(settings: Settings, /, **options: object) -> None:
         click.echo(json.dumps(result_to_wire(result)))
     else:
         show_result(result)
+        if result.debug is not None:
+            show_debug(result.debug)
+    if chosen.profile is not None:
+        save_profile(result.debug, chosen.profile)
     sys.exit(exit_code_of_result(result))
+
+
+def _require_profile(options: _Options, settings: Settings) -> None:
+    if options.profile is None:
+        return
+    if options.detach:
+        raise click.UsageError(
+            "--profile waits for the job; with --detach: sandbox-orch jobs show ID --profile FILE"
+        )
+    name = options.runtime or _runtime_of(options.file, settings)
+    require_known_suffix(options.profile, runtimes_on_offer(settings).get(name))
 
 
 def _request_of(options: _Options, settings: Settings) -> JobRequest:
@@ -112,7 +140,18 @@ def _request_of(options: _Options, settings: Settings) -> JobRequest:
         limits=limits_asked(options.limits),
         priority=Priority(options.priority) if options.priority else None,
         metadata=pairs_of("--metadata", options.metadata),
+        debug=_debug_of(options),
     )
+
+
+def _debug_of(options: _Options) -> DebugOptions | None:
+    # Whoever does not wait may ask for the profile later: it is recorded then, too.
+    asked = DebugOptions(
+        console=options.debug,
+        stack_traces=options.debug,
+        profile=options.profile is not None or (options.debug and options.detach),
+    )
+    return None if asked.asks_for_nothing else asked
 
 
 def _runtime_of(file: str, settings: Settings) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.bootstrap import load_policies
-from orchestrator.cli.stores import with_store
+from orchestrator.cli.stores import data_option, with_store
 from orchestrator.config import Settings
 from orchestrator.domain.errors import ConfigurationError, InvalidTenant
 from orchestrator.domain.limits import Limits
@@ -63,6 +63,7 @@ def tenants() -> None:
 @click.option("--debug/--no-debug", default=None, help="Whether its jobs may ask for debug mode.")
 @_AS_JSON
 @click.pass_obj
+@data_option
 def set_tenant(settings: Settings, /, name: str, *, as_json: bool, **options: Any) -> None:
     """Make the tenant NAME, or change those settings of it that are named; the others stay."""
     changes = _changes_of(options)
@@ -126,6 +127,7 @@ def _ceiling_of(pairs: tuple[str, ...]) -> dict[str, object] | None:
 @tenants.command("list")
 @_AS_JSON
 @click.pass_obj
+@data_option
 def list_tenants(settings: Settings, *, as_json: bool) -> None:
     """List tenants with their settings."""
     found = with_store(settings, lambda store: store.tenants())

@@ -180,3 +180,50 @@ def test_events_and_cancellations_are_told_in_json(run):
     assert events[-1]["data"]["outcome"] == "succeeded"
     code, out, _ = run("jobs", "cancel", submit(run, "--input", "60000"), "--json")
     assert (code, json.loads(out)["outcome"]) == (0, "cancelled")
+
+
+@pytest.fixture
+def run_in_debug(run, live, monkeypatch):
+    """The same, as a tenant that may ask for debug mode."""
+    tenant = Tenant(name=f"tenant{time.monotonic_ns()}", debug=True)
+    monkeypatch.setenv("SANDBOX_ORCH_KEY", live.key(tenant))
+    return run
+
+
+def test_debug_mode_is_asked_for(run_in_debug):
+    """What is recorded comes back with the job, now or later."""
+    code, out, _ = run_in_debug("submit", "job.py", "--input", "1", "--debug", "--json")
+    assert (code, json.loads(out)["debug"]["profile"]) == (0, None)
+    code, out, _ = run_in_debug("submit", "job.py", "--input", "1", "--debug")
+    assert code == 0
+    assert "console (0 calls)" in out
+    job_id = submit(run_in_debug, "--input", "1", "--debug")
+    code, out, _ = run_in_debug("jobs", "show", job_id, "--wait")
+    assert code == 0
+    assert "console (0 calls)" in out
+
+
+def test_a_profile_that_was_not_recorded_is_said_to_be_missing(run_in_debug, tmp_path):
+    """The fake records none; the job's own exit code stays."""
+    code, _, err = run_in_debug("submit", "job.py", "--input", "1", "--profile", "job.speedscope.json")
+    assert (code, "no profile" in err) == (0, True)
+    job_id = submit(run_in_debug, "--input", "1")
+    code, _, err = run_in_debug("jobs", "show", job_id, "--wait", "--profile", "job.speedscope.json")
+    assert (code, "no profile" in err) == (0, True)
+    assert not (tmp_path / "job.speedscope.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--debug"], "debug"),
+        (["--profile", "job.cpuprofile"], "must end in .speedscope.json"),
+        (["--profile", "job.speedscope.json", "--detach"], "jobs show ID --profile FILE"),
+        (["--profile", "job.json", "-r", "mine"], "must end in .cpuprofile or .speedscope.json"),
+    ],
+)
+def test_debug_mode_that_cannot_be_had_is_refused(run, options, told):
+    """By the service where the tenant may not ask for it, before anything is sent where it makes no sense."""
+    code, _, err = run("submit", "job.py", "--input", "1", *options)
+    assert code == 2
+    assert told in err

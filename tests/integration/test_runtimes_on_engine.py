@@ -111,7 +111,9 @@ async def run(
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_program_gets_all_that_was_given_and_gives_all_that_it_made(runtimes, name):
     """stdin, arguments and files in; both streams, the exit code and new files out; nothing of what was given."""
-    await runtimes.wait_until_warm(within_seconds=120)  # the test before may have taken the one that stood ready
+    await runtimes.wait_until_warm(
+        within_seconds=120
+    )  # the test before may have taken the one that stood ready
     given = b"given\0\xff" if name != "bash" else b"given\xff"  # a shell's text has no NUL
     result = await run(
         runtimes, name, EVERYTHING[name], stdin="in é\n", args=("x y",), files={"given.txt": given}

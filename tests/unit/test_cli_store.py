@@ -314,3 +314,16 @@ def test_a_store_elsewhere_is_used(run, monkeypatch, tmp_path):
             return [tenant.name for tenant in await store.tenants()]
 
     assert asyncio.run(names()) == ["acme"]
+
+
+def test_the_folder_may_be_named_as_for_serve(run, folder, tmp_path):
+    """`--data` comes before the setting; a folder that is not there is an error, not a new store."""
+    named = tmp_path / "named"
+    named.mkdir()
+    code, _, _ = run("keys", "create", "--tenant", "acme", "--data", str(named))
+    assert (code, (named / "store.sqlite3").exists(), folder.exists()) == (0, True, False)
+    _, listed, _ = run("tenants", "list", "--data", str(named), "--json")
+    assert [each["name"] for each in json.loads(listed)] == ["acme"]
+    code, _, problem = run("keys", "list", "--data", str(tmp_path / "missing"))
+    assert (code, (tmp_path / "missing").exists()) == (2, False)
+    assert "does not exist" in problem
