@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -25,7 +27,7 @@ from orchestrator.domain.limits import Limits
 from orchestrator.domain.runtime import Runtime
 from orchestrator.guard.policy import PRESETS, Policy, load_preset, parse_policy
 from orchestrator.policies.checkup import HostNeeds
-from orchestrator.policies.hardening import HardeningSettings, hardened_spec
+from orchestrator.policies.hardening import HardeningSettings, hardened_spec, is_gvisor
 from orchestrator.policies.leaks import LeakSettings
 from orchestrator.pool.health import HealthSettings, keep_healthy
 from orchestrator.pool.pool import PoolSettings, ShelfSettings, open_pool
@@ -78,7 +80,7 @@ async def open_orchestrator(
     Raises ConfigurationError, ImageMissing or EngineUnavailable before anything is made.
     """
     settings = settings or load_settings()
-    runtimes = runtimes_on_offer(settings)
+    runtimes = fitted_runtimes(settings)
     policy, policies = load_policy(settings), load_policies(settings)
     telemetry = telemetry or Telemetry()
     instance = uuid.uuid4().hex
@@ -121,6 +123,7 @@ async def open_orchestrator(
             policy=policy,
             policies=policies,
             recycle=settings.recycle,
+            can_narrow=_can_narrow(settings),
         )
         yield Orchestrator(service, runtimes, pool, runner, checker)
 
@@ -154,7 +157,7 @@ async def probe_container(
     make_spec = (
         _pool_settings(settings, {runtime.name: runtime}, labels, parent).shelves[runtime.name].make_spec
     )
-    spec = make_spec(None)
+    spec = replace(make_spec(None), narrow_to=None)
     container = await backend.launch(spec, ready_within_seconds=settings.ready_within_seconds)
     try:
         yield spec, container
@@ -179,7 +182,7 @@ async def host_needs(engine: Engine, settings: Settings) -> HostNeeds:
 
 
 def _makers(settings: Settings) -> list[Callable[[Limits | None], ContainerSpec]]:
-    shelves = _pool_settings(settings, runtimes_on_offer(settings), {}).shelves
+    shelves = _pool_settings(settings, fitted_runtimes(settings), {}).shelves
     return [shelf.make_spec for shelf in shelves.values()]
 
 
@@ -241,6 +244,42 @@ def runtimes_on_offer(settings: Settings) -> dict[str, Runtime]:
     return {name: known[name] for name in settings.runtimes}
 
 
+def fitted_runtimes(settings: Settings) -> dict[str, Runtime]:
+    """The same, their ceilings as warm containers are made. Raises as `runtimes_on_offer` does.
+
+    Where limits cannot be narrowed to a job's, warm containers are made with those of a job that asks for nothing.
+    """
+    runtimes, usual = runtimes_on_offer(settings), default_limits(settings)
+    if _can_narrow(settings):
+        return runtimes
+    return {
+        name: replace(
+            runtime,
+            ceiling=replace(
+                runtime.ceiling,
+                memory_bytes=min(usual.memory_bytes, runtime.ceiling.memory_bytes),
+                processes=min(usual.processes, runtime.ceiling.processes),
+            ),
+        )
+        for name, runtime in runtimes.items()
+    }
+
+
+def _can_narrow(settings: Settings) -> bool:
+    # Where the host's cgroup files have to be mounted to be seen, they can be read only; only root may write them.
+    return settings.cgroup_root is None and os.geteuid() == 0
+
+
+def _narrow_beforehand_to(settings: Settings, runtime: Runtime) -> Limits | None:
+    """To what limits warm containers have to be narrowed as they are made; None where a lease can do it.
+
+    A compiler needs more than the job does. gVisor keeps no limits below those it was started with.
+    """
+    if _can_narrow(settings) or runtime.compile_limits is not None or is_gvisor(settings.container_runtime):
+        return None
+    return default_limits(settings)
+
+
 async def _require_image(engine: Engine, runtime: Runtime) -> None:
     if await engine.image_inspect(runtime.image) is None:
         problem = (
@@ -277,7 +316,14 @@ def _pool_settings(
                 target=settings.warm_target,
                 most=_warm_maximum(settings),
                 container_bytes=runtime.interpreter_memory_bytes,
-                make_spec=_spec_maker(runtime, hardening, uids, labels, profiles or _Profiles()),
+                make_spec=_spec_maker(
+                    runtime,
+                    hardening,
+                    uids,
+                    labels,
+                    profiles or _Profiles(),
+                    narrow_to=_narrow_beforehand_to(settings, runtime),
+                ),
             )
             for name, runtime in runtimes.items()
         },
@@ -367,11 +413,13 @@ def _spec_maker(
     uids: Callable[[], int],
     labels: dict[str, str],
     profiles: _Profiles,
+    *,
+    narrow_to: Limits | None,
 ) -> Callable[[Limits | None], ContainerSpec]:
     profiles.current(runtime.seccomp_profile)  # a missing one is told at the start
 
     def make_spec(limits: Limits | None) -> ContainerSpec:
-        return hardened_spec(
+        spec = hardened_spec(
             runtime,
             hardening,
             job_uid=uids(),
@@ -379,5 +427,6 @@ def _spec_maker(
             seccomp_json=profiles.current(runtime.seccomp_profile).json_text,
             labels={**labels, "org.sandbox-orch.runtime": runtime.name},
         )
+        return spec if narrow_to is None else replace(spec, narrow_to=limits or narrow_to)
 
     return make_spec

@@ -40,6 +40,8 @@ class ServiceSettings:
     """Those that tenants may be given by name."""
     recycle: Recycle = Recycle.JOB
     """Whether containers of named tenants may be kept for their next jobs, where nothing else is said of a tenant."""
+    can_narrow: bool = True
+    """Whether a container's limits can be changed for the job that gets it; else they are as they were made."""
 
 
 class Orchestrator:
@@ -169,7 +171,7 @@ class Orchestrator:
             raise InvalidJob("debug", f"{runtime.name} has no debug mode; run it without")
         limits = spec.limits or self._settings.default_limits
         # The ceiling is never above the maximum, so whoever keeps to it is possible.
-        made_to_measure = limits.exceeding(runtime.ceiling) is not None
+        made_to_measure = limits.exceeding(runtime.ceiling) is not None or not self._fits(limits, runtime)
         if made_to_measure:
             require_possible(limits, runtime)
         now = asyncio.get_running_loop().time()
@@ -185,6 +187,13 @@ class Orchestrator:
             and runtime.can_be_kept
             and (recycle or self._settings.recycle) is Recycle.LEAK,
             compile_limits=runtime.compile_limits,
+        )
+
+    def _fits(self, limits: Limits, runtime: Runtime) -> bool:
+        """Whether a warm container keeps these limits, if they are within its ceiling."""
+        made_for = runtime.ceiling
+        return self._settings.can_narrow or (
+            limits.memory_bytes == made_for.memory_bytes and limits.processes == made_for.processes
         )
 
 

@@ -176,8 +176,13 @@ class Engine:
         body = {"CpuShares": weight, "NanoCpus": round(cpus * 1e9)}
         await self._call("update", container, partial(self._update, container, body))
 
+    async def update_limits(self, container: str, *, memory_bytes: int, processes: int) -> None:
+        """Change a running container's limits of memory, without swap, and of processes."""
+        body = {"Memory": memory_bytes, "MemorySwap": memory_bytes, "PidsLimit": processes}
+        await self._call("update", container, partial(self._update, container, body))
+
     def _update(self, container: str, body: dict[str, int]) -> None:
-        # The SDK's own call knows no NanoCpus, and what was made with them can be changed with nothing else.
+        # The SDK's own call knows no PidsLimit and no NanoCpus, which were given when the container was made.
         client: Any = self._client
         url = client._url("/containers/{0}/update", container)  # noqa: SLF001
         client._raise_for_status(client._post_json(url, data=body))  # noqa: SLF001

@@ -132,6 +132,8 @@ class DockerBackend:
             )
             undo.callback(container.let_go)
             self._bound_parent(container)
+            if spec.narrow_to is not None:
+                await container.narrow_by_engine(spec.narrow_to)
             container.watch_init()
             undo.pop_all()
         return container
@@ -244,6 +246,18 @@ class DockerContainer:
         if done:
             self._narrowed_to = limits
         return done
+
+    async def narrow_by_engine(self, limits: Limits) -> None:
+        """The same for whoever may not write the host's files; so it waits. Raises BackendError."""
+        held = self.cgroup.held() if self.cgroup is not None else None
+        if held is None or held.memory_bytes is None or held.processes is None:
+            return  # what the interpreter holds is not known: it keeps the limits that it was made with
+        await self._engine.update_limits(
+            self.id,
+            memory_bytes=held.memory_bytes + limits.memory_bytes + self._spec.headroom_bytes,
+            processes=held.processes + limits.processes + self._spec.headroom_processes,
+        )
+        self._narrowed_to = limits
 
     def count_anew(self, limits: Limits, *, left_bytes: int) -> bool:
         """Take what was used so far as nobody's, and narrow to a job's limits."""

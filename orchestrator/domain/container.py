@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from orchestrator.domain.limits import Limits
+
 __all__ = ("ContainerRecord", "ContainerSpec", "ContainerState", "Tmpfs")
 
 
@@ -64,6 +66,8 @@ class ContainerSpec:
     """The seccomp profile inline; None means the engine's default."""
     headroom_processes: int = 0
     """Host threads that the runtime's own kernel (gVisor's) may need beside those of the job."""
+    narrow_to: Limits | None = None
+    """The job's limits to which it is narrowed as it is made; None: that is left to its lease."""
     container_runtime: str | None = None
     cgroup_parent: str | None = None
     apparmor: str | None = None

@@ -213,11 +213,31 @@ class Rules:
     def _update(self, call: _Call) -> Forward:
         _allow_query(call, ())
         body = _object(call)
+        if "Memory" in body:
+            return self._update_limits(call, body)
         _same({"CpuShares": 0, "NanoCpus": 0}.keys(), body.keys())
         weight, nano = _whole(body, "CpuShares"), _whole(body, "NanoCpus")
         if not WEIGHTS[0] <= weight <= WEIGHTS[1] or not 0 < nano <= round(self._hardening.cpus * 1e9):
             raise Refused(403, "engine-proxy: CpuShares or NanoCpus are out of bounds")
         return call.forward("/containers/{}/update", body=body, container=call.name)
+
+    def _update_limits(self, call: _Call, body: dict[str, Any]) -> Forward:
+        """Up to what could have been made: which runtime the container is of is not known here."""
+        _same({"Memory": 0, "MemorySwap": 0, "PidsLimit": 0}.keys(), body.keys())
+        memory, processes = _whole(body, "Memory"), _whole(body, "PidsLimit")
+        most = [self._largest(runtime) for runtime in self._by_image.values()]
+        if memory != _whole(body, "MemorySwap"):
+            raise Refused(403, "engine-proxy: MemorySwap must be the same as Memory: no swap")
+        if not 0 < memory <= max(each.memory_bytes for each in most):
+            raise Refused(403, "engine-proxy: Memory is out of bounds")
+        if not 0 < processes <= max(each.pids for each in most):
+            raise Refused(403, "engine-proxy: PidsLimit is out of bounds")
+        return call.forward("/containers/{}/update", body=body, container=call.name)
+
+    def _largest(self, runtime: Runtime) -> ContainerSpec:
+        return hardened_spec(
+            runtime, self._hardening, job_uid=0, limits=runtime.maximum, seccomp_json="", labels={}
+        )
 
     def _create(self, call: _Call) -> Forward:
         _allow_query(call, ("name",))

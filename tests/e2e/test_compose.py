@@ -252,6 +252,25 @@ def test_every_limit_ends_a_job_without_the_hosts_files(stack):
         assert usage["memory_peak_bytes"] is not None
 
 
+def test_memory_and_processes_are_bounded_to_the_job(stack):
+    """A warm container has the limits of a job that asks for none; for other limits one is made."""
+    large = "large = b'x' * {}_000_000\noutput = len(large)"
+    crowd = "import threading, time\nfor n in range(30):\n    threading.Thread(target=time.sleep, args=(5,)).start()"
+    mib = 1024 * 1024
+    cases = [
+        (job(large.format(8)), "succeeded", True),
+        (job(large.format(40)), "memory_limit", True),
+        (job(large.format(40), limits={**LONG, "memory_bytes": 64 * mib}), "succeeded", False),
+        (job(large.format(20), limits={**LONG, "memory_bytes": 8 * mib}), "memory_limit", False),
+        (job(crowd, limits={**LONG, "processes": 4}), "process_limit", False),
+    ]
+    with stack.client() as client:
+        for request, outcome, is_warm in cases:
+            answer = client.post("/execute", json=request).json()
+            assert answer["outcome"] == outcome, answer
+            assert answer["container"]["warm"] in (is_warm, False)  # the one before may have taken the last
+
+
 def test_after_kill_9_of_the_service_every_accepted_job_has_its_result(stack):
     """The next one runs what is left, and removes the containers of the killed one."""
     with stack.client() as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from making import make_runtime, ok_payload, result_frame
@@ -22,7 +23,7 @@ from orchestrator.validation.checker import open_checker
 
 
 @asynccontextmanager
-async def open_service(payload=None, *, policy=None, language="Python", jobs=None):
+async def open_service(payload=None, *, policy=None, language="Python", jobs=None, can_narrow=True):
     """A service whose fake runner answers every job with one payload, and notes the job."""
 
     def answer(job):
@@ -38,7 +39,10 @@ async def open_service(payload=None, *, policy=None, language="Python", jobs=Non
         await settle()
         runner = JobRunner(pool=pool, telemetry=telemetry, cpus=1.0)
         settings = ServiceSettings(
-            default_limits=Limits(), queue_seconds=30.0, policy=policy or load_preset("standard")
+            default_limits=Limits(),
+            queue_seconds=30.0,
+            policy=policy or load_preset("standard"),
+            can_narrow=can_narrow,
         )
         service = Orchestrator(settings, {RUNTIME: make_runtime(language=language)}, pool, runner, checker)
         service.notes = telemetry
@@ -179,3 +183,20 @@ async def test_a_bad_schema_is_refused_by_field():
         spec("x", mode=Mode.PROGRAM, output_schema_json="{}")
     with pytest.raises(InvalidJob, match="output_schema: "):
         spec("x", output_schema_json="x" * 70_000)
+
+
+async def test_where_nothing_can_be_narrowed_other_limits_are_made_to_measure():
+    """A warm container has its ceiling's memory and processes, and nothing less; all else is no container's business."""
+    async with open_service(can_narrow=False) as service:
+        made_for = make_runtime().ceiling
+        cases = [
+            (made_for, False),
+            (replace(made_for, wall_time_ms=1, disk_bytes=1), False),
+            (replace(made_for, memory_bytes=made_for.memory_bytes - 1), True),
+            (replace(made_for, processes=made_for.processes - 1), True),
+        ]
+        for limits, made_to_measure in cases:
+            assert service.accept(spec("1", limits=limits)).made_to_measure is made_to_measure
+    async with open_service() as service:
+        limits = replace(made_for, memory_bytes=1)
+        assert not service.accept(spec("1", limits=limits)).made_to_measure

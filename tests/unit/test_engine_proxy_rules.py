@@ -135,6 +135,23 @@ class TestWhatTheServiceAsks:
         ):
             assert refusal("POST", f"/v1.41/containers/{ID}/update", wrong)
 
+    def test_limits_are_changed_within_bounds(self):
+        """Memory without swap and processes, both together, up to what could have been made."""
+        body = {"Memory": 80_000_000, "MemorySwap": 80_000_000, "PidsLimit": 20}
+        assert judge("POST", f"/v1.41/containers/{ID}/update", body).body == body
+        for wrong in (
+            {**body, "CpuShares": 512},
+            {**body, "MemorySwap": 90_000_000},
+            {**body, "MemorySwap": -1},
+            {"Memory": -1, "MemorySwap": -1, "PidsLimit": 20},
+            {"Memory": 2**50, "MemorySwap": 2**50, "PidsLimit": 20},
+            {**body, "PidsLimit": 0},
+            {**body, "PidsLimit": -1},
+            {**body, "PidsLimit": 100_000},
+            {"Memory": 80_000_000},
+        ):
+            assert refusal("POST", f"/v1.41/containers/{ID}/update", wrong)
+
 
 class TestPaths:
     @pytest.mark.parametrize(

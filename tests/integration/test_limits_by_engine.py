@@ -1,0 +1,70 @@
+"""Limits of a job where the host's cgroup files may be read and not written: by the engine, as containers are made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from orchestrator import JobSpec, Limits, Orchestrator, bootstrap, load_settings
+from orchestrator.backends import cgroups
+from orchestrator.domain.limits import MIB
+from orchestrator.domain.outcome import Outcome
+
+LARGE = "large = b'x' * {}_000_000\noutput = len(large)"
+CROWD = (
+    "import threading, time\nfor n in range(30):\n    threading.Thread(target=time.sleep, args=(5,)).start()"
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def powerless() -> AsyncIterator[Orchestrator]:
+    """An orchestrator that could write no file of a cgroup."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (cgroups._V1, cgroups._V2):
+            for way in ("narrow", "widen"):
+                patch.setattr(kind, way, lambda *_, **__: False)
+        patch.setattr(bootstrap, "_can_narrow", lambda _: False)
+        settings = load_settings(
+            runtimes="python", warm_target=1, warm_maximum=1, containers_maximum=4, queue_seconds=60
+        )
+        async with Orchestrator.open(settings) as running:
+            yield running
+
+
+def limits(**own: int) -> Limits:
+    return Limits(wall_time_ms=20_000, cpu_time_ms=20_000, **own)
+
+
+@pytest.mark.parametrize(
+    ("code", "own", "outcome", "is_warm"),
+    [
+        (LARGE.format(8), {}, Outcome.SUCCEEDED, True),
+        (LARGE.format(40), {}, Outcome.MEMORY_LIMIT, True),
+        (LARGE.format(40), {"memory_bytes": 64 * MIB}, Outcome.SUCCEEDED, False),
+        (LARGE.format(20), {"memory_bytes": 8 * MIB}, Outcome.MEMORY_LIMIT, False),
+        (CROWD, {"processes": 4}, Outcome.PROCESS_LIMIT, False),
+    ],
+)
+async def test_a_job_is_held_to_its_own_limits(powerless, code, own, outcome, is_warm):
+    """A warm container has those of a job that asks for none; for others one is made."""
+    await powerless.wait_until_warm(within_seconds=60)
+    result = await powerless.execute(JobSpec(runtime="python", code=code, limits=limits(**own)))
+    assert (result.outcome, result.container.warm) == (outcome, is_warm), result
+    if result.limit is not None:
+        assert result.limit.configured == getattr(limits(**own), result.limit.name)
+
+
+async def test_the_kernel_keeps_what_the_engine_was_told(powerless):
+    """What the interpreter holds, the job's own, and the room that a clean limit inside needs; no swap on top."""
+    await powerless.wait_until_warm(within_seconds=60)
+    (container,) = powerless.pool._shelves["python"].warm
+    live = container.live
+    in_force = cgroups.limits_in_force(live._init._pid, live.id)
+    held = live.cgroup.held()
+    room = 16 * MIB + live._spec.headroom_bytes
+    assert 0 <= in_force.memory_bytes - room <= held.memory_bytes + 4 * MIB
+    assert in_force.memory_bytes < live._spec.memory_bytes
+    assert in_force.memory_and_swap_bytes in (in_force.memory_bytes, None)
+    assert in_force.pids == held.processes + 16
