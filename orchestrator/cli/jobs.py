@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from orchestrator.bootstrap import runtimes_on_offer
 from orchestrator.cli.debug_view import show_debug
 from orchestrator.cli.exit_codes import exit_code_of_result
 from orchestrator.cli.inputs import seconds_of
@@ -111,6 +110,8 @@ def show(
     with remote_of(server, key_file).open() as client:
         job = wait_for(client, job_id) if wait else client.get(job_id)
     if profile is not None:
+        from orchestrator.bootstrap import runtimes_on_offer  # noqa: PLC0415 - slow to load, seldom asked for
+
         require_known_suffix(profile, runtimes_on_offer(settings).get(job.runtime))
         save_profile(job.result.debug if job.result else None, profile)
     if as_json:

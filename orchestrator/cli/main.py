@@ -5,30 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections import UserDict
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from orchestrator import __version__
-from orchestrator.cli.attack import attack
-from orchestrator.cli.bench import bench
-from orchestrator.cli.check import check
-from orchestrator.cli.config import config
-from orchestrator.cli.debug import debug
-from orchestrator.cli.doctor import doctor
-from orchestrator.cli.engine_proxy import engine_proxy
 from orchestrator.cli.exit_codes import MEANINGS, ExitCode, exit_code_of_error
 from orchestrator.cli.hints import with_hint
-from orchestrator.cli.images import images
-from orchestrator.cli.jobs import jobs
-from orchestrator.cli.keys import keys
-from orchestrator.cli.pool import pool
-from orchestrator.cli.run import run
-from orchestrator.cli.serve import serve
-from orchestrator.cli.submit import submit
-from orchestrator.cli.tenants import tenants
 from orchestrator.config import load_settings
 from orchestrator.domain.errors import OrchestratorError
 
@@ -42,6 +29,20 @@ SECTIONS = {
     "Use a running service": ("submit", "jobs", "pool"),
 }
 OTHERS = "More"
+
+
+class _LateCommands(UserDict[str, click.Command]):
+    """The commands of all sections, each loaded when it is asked for: one is run, and many are slow to load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._modules = {name: name.replace("-", "_") for names in SECTIONS.values() for name in names}
+        self.data |= dict.fromkeys(self._modules, click.Command(None))
+
+    def __getitem__(self, name: str) -> click.Command:
+        if (module := self._modules.pop(name, None)) is not None:
+            self.data[name] = getattr(import_module(f"orchestrator.cli.{module}"), module)
+        return self.data[name]
 
 
 class _Sections(click.Group):
@@ -62,6 +63,7 @@ class _Sections(click.Group):
 
 @click.group(
     cls=_Sections,
+    commands=_LateCommands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name=PROGRAM)
@@ -109,23 +111,6 @@ def cli(context: click.Context, docker_url: str | None, config_file: Path | None
     logging.getLogger("orchestrator").setLevel(level)
     overrides: dict[str, Any] = {"docker_url": docker_url} if docker_url else {}
     context.obj = load_settings(config_file, **overrides)
-
-
-cli.add_command(run)
-cli.add_command(debug)
-cli.add_command(check)
-cli.add_command(images)
-cli.add_command(bench)
-cli.add_command(doctor)
-cli.add_command(attack)
-cli.add_command(serve)
-cli.add_command(engine_proxy)
-cli.add_command(tenants)
-cli.add_command(keys)
-cli.add_command(submit)
-cli.add_command(jobs)
-cli.add_command(pool)
-cli.add_command(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

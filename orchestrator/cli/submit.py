@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.bootstrap import runtimes_on_offer
 from orchestrator.cli.debug_view import show_debug
 from orchestrator.cli.exit_codes import exit_code_of_result
 from orchestrator.cli.inputs import files_of, input_of, limits_asked, pairs_of, stdin_of
@@ -27,6 +26,7 @@ from orchestrator.wire import result_to_wire
 
 if TYPE_CHECKING:
     from orchestrator.client import JobRequest
+    from orchestrator.domain.runtime import Runtime
 
 __all__ = ("submit",)
 
@@ -114,6 +114,12 @@ def submit(settings: Settings, /, **options: object) -> None:
     sys.exit(exit_code_of_result(result))
 
 
+def _runtimes(settings: Settings) -> dict[str, Runtime]:
+    from orchestrator.bootstrap import runtimes_on_offer  # noqa: PLC0415 - slow to load, and not always needed
+
+    return runtimes_on_offer(settings)
+
+
 def _require_profile(options: _Options, settings: Settings) -> None:
     if options.profile is None:
         return
@@ -122,7 +128,7 @@ def _require_profile(options: _Options, settings: Settings) -> None:
             "--profile waits for the job; with --detach: sandbox-orch jobs show ID --profile FILE"
         )
     name = options.runtime or _runtime_of(options.file, settings)
-    require_known_suffix(options.profile, runtimes_on_offer(settings).get(name))
+    require_known_suffix(options.profile, _runtimes(settings).get(name))
 
 
 def _request_of(options: _Options, settings: Settings) -> JobRequest:
@@ -156,7 +162,7 @@ def _debug_of(options: _Options) -> DebugOptions | None:
 
 def _runtime_of(file: str, settings: Settings) -> str:
     # The service may have runtimes that are not known here: those have to be named.
-    for runtime in runtimes_on_offer(settings).values():
+    for runtime in _runtimes(settings).values():
         if Path(file).suffix in runtime.source_suffixes:
             return runtime.name
     raise click.UsageError(f"cannot tell the language of {file!r} by its ending; say --runtime NAME")
