@@ -55,6 +55,8 @@ __all__ = (
 LABEL_NUMBER = "org.sandbox-orch.number"
 """Which of the pool's containers one is: known before the engine has given it an id."""
 REMOVE_ATTEMPTS = 5
+HANGING_SECONDS = 5.0
+"""An engine that fails after this long hangs."""
 REPLENISH_AFTER_SECONDS = 0.02
 """How long the making of a replacement waits for the job that took its predecessor, unless somebody waits in line.
 
@@ -660,11 +662,14 @@ class WarmPool:
             await asyncio.sleep(0)
         self._changed.set()  # its successor may be made while it is being removed
         for attempt in range(REMOVE_ATTEMPTS):
+            asked_at = _now()
             try:
                 await container.live.destroy()
                 break
             except Exception as error:  # noqa: BLE001 - a bug in removing one container must not end the pool
                 self._telemetry.remove_failed(container.record.id, error)
+                if self._closing and _now() - asked_at > HANGING_SECONDS:
+                    break  # it shall not hold the end up five times over; what is left is reaped by its labels
                 await asyncio.sleep(plan_backoff_seconds(attempt + 1, self._random.random()))
         self._forget(container)
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 from pools import FOR_EVER, RUNTIME, TelemetryNotes, count_in, fake_behind, fake_pool, settle
 
-from orchestrator.backends.fake import FakeBackend
+from orchestrator.backends.fake import FakeBackend, FakeContainer
 from orchestrator.domain.container import ContainerState
 from orchestrator.domain.errors import EngineUnavailable, InternalError, PoolClosed, PoolTimeout
 from orchestrator.domain.limits import MIB, Limits
@@ -552,6 +552,21 @@ class TestClosing:
             backend.destroy_error = EngineUnavailable("down")
         assert telemetry.count("remove_failed") == REMOVE_ATTEMPTS
         assert len(backend.containers) == 1
+
+    async def test_an_engine_that_hangs_is_asked_once_while_closing(self, monkeypatch):
+        """Each call to it costs its whole time limit."""
+
+        async def hang(container):
+            await asyncio.sleep(30)
+            raise EngineUnavailable("no answer within 30 s")
+
+        backend, telemetry = FakeBackend(), TelemetryNotes()
+        monkeypatch.setattr(FakeContainer, "destroy", hang)
+        async with fake_pool(backend, telemetry=telemetry):
+            await settle()
+            began = now()
+        assert now() - began < 31
+        assert telemetry.count("remove_failed") == 1
 
 
 async def test_the_pool_can_be_looked_at():
