@@ -112,12 +112,13 @@ async def _serve(
         is_bounded = lambda: is_parent_bounded(root, bounds)  # noqa: E731
     proxy = EngineProxy(rules, str(_engine_socket(settings)), is_bounded=is_bounded)
     async with open_engine(settings) as engine:
+        told_to_end = _signals()
         # Their streams went through a proxy that is gone: nobody can use them any more.
         await _clear(engine, scope, tell)
         with listen(options.place) as listener:
             async with proxy.serving(listener):
                 tell(f"listening on {options.place} for {scope!r}")
-                await _until_told()
+                await told_to_end.wait()
         options.place.unlink(missing_ok=True)
         await _clear(engine, scope, tell)
 
@@ -152,12 +153,9 @@ async def _clear(engine: Engine, scope: str, tell: Tell) -> None:
     await asyncio.gather(*left)
 
 
-async def _until_told() -> None:
+def _signals() -> asyncio.Event:
+    """What is set by the first SIGTERM or SIGINT; the loop takes its handlers back as it ends."""
     told, loop = asyncio.Event(), asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, told.set)
-    try:
-        await told.wait()
-    finally:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(each)
+    return told

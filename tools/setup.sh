@@ -117,7 +117,8 @@ install_test_runtimes() { # further container runtimes, for the tests that need 
 
 install_test_compose() { # Compose v2 and Debian's docker-compose 1.29, for the tests of compose.yaml; as root only, by apt
   is_root && has_apt || return 0
-  if apt-cache policy docker-compose 2>/dev/null | grep -q 'Candidate: 1\.'; then
+  # To the end of what is said: whoever closes the pipe early ends the one before it, which `pipefail` takes for a failure.
+  if apt-cache policy docker-compose 2>/dev/null | grep 'Candidate: 1\.' >/dev/null; then
     command -v docker-compose >/dev/null 2>&1 || apt_install docker-compose
   fi
   docker compose version >/dev/null 2>&1 && return 0
@@ -125,7 +126,7 @@ install_test_compose() { # Compose v2 and Debian's docker-compose 1.29, for the 
   say "fetching Compose v2 of Debian 13 for the tests, beside the system's packages"
   folder=$(pwd)/.venv/compose-v2
   mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial" "$folder/root"
-  mirror=${SANDBOX_ORCH_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | grep -m 1 '/debian/$')}
+  mirror=${SANDBOX_ORCH_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | sed -n '/\/debian\/$/p' | sort -u | tail -n 1)}
   [ -n "$mirror" ] || die "no mirror of Debian is known here; name one: SANDBOX_ORCH_DEBIAN_MIRROR"
   keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   echo "deb [signed-by=$keyring] $mirror trixie main" >"$folder/sources.list"
