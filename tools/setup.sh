@@ -109,10 +109,26 @@ install_test_runtimes() { # further container runtimes, for the tests that need 
   is_root && has_apt || return 0
   command -v crun >/dev/null 2>&1 || apt_install crun
   command -v runsc >/dev/null 2>&1 && return 0
-  # gVisor only where Debian's package is new enough (Debian 13, or backports); elsewhere its tests say that they were skipped.
-  [ "$apt_updated" = yes ] || { apt-get -qq update && apt_updated=yes; }
-  release=$(apt-cache policy runsc | sed -n 's/.*Candidate: 0\.0~\([0-9]\{8\}\).*/\1/p')
-  [ "${release:-0}" -lt 20240729 ] || apt_install runsc
+  [ -x .tools/runsc/usr/bin/runsc ] && return 0
+  say "fetching gVisor of Debian 13 for the tests, beside the system's packages"
+  fetch_from_trixie runsc .tools/runsc
+}
+
+fetch_from_trixie() { # fetch_from_trixie PACKAGE FOLDER: what is in Debian 13's package, unpacked; nothing is installed
+  local package=$1 folder mirror options
+  mkdir -p "$2"
+  folder=$(cd "$2" && pwd)
+  mkdir -p "$folder/apt/lists/partial" "$folder/apt/cache/archives/partial"
+  mirror=${SANDBOX_ORCH_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | sed -n '/\/debian\/$/p' | sort -u | tail -n 1)}
+  [ -n "$mirror" ] || die "no mirror of Debian is known here; name one: SANDBOX_ORCH_DEBIAN_MIRROR"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >"$folder/apt/sources.list"
+  options="-o Dir::Etc::SourceList=$folder/apt/sources.list -o Dir::Etc::SourceParts=/dev/null
+    -o Dir::State::Lists=$folder/apt/lists -o Dir::Cache=$folder/apt/cache -o APT::Sandbox::User=root"
+  # shellcheck disable=SC2086 # several options
+  (cd "$folder/apt" && apt-get -qq $options update && apt-get -qq $options download "$package") ||
+    die "could not fetch $package of Debian 13; look at the messages above"
+  dpkg-deb --extract "$folder/apt/$package"_*.deb "$folder"
+  rm -rf "$folder/apt"
 }
 
 install_test_compose() { # Compose v2 and Debian's docker-compose 1.29, for the tests of compose.yaml; as root only, by apt
@@ -124,20 +140,8 @@ install_test_compose() { # Compose v2 and Debian's docker-compose 1.29, for the 
   docker compose version >/dev/null 2>&1 && return 0
   [ -x .venv/compose-v2/docker-compose ] && return 0
   say "fetching Compose v2 of Debian 13 for the tests, beside the system's packages"
-  folder=$(pwd)/.venv/compose-v2
-  mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial" "$folder/root"
-  mirror=${SANDBOX_ORCH_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | sed -n '/\/debian\/$/p' | sort -u | tail -n 1)}
-  [ -n "$mirror" ] || die "no mirror of Debian is known here; name one: SANDBOX_ORCH_DEBIAN_MIRROR"
-  keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  echo "deb [signed-by=$keyring] $mirror trixie main" >"$folder/sources.list"
-  options="-o Dir::Etc::SourceList=$folder/sources.list -o Dir::Etc::SourceParts=/dev/null
-    -o Dir::State::Lists=$folder/lists -o Dir::Cache=$folder/cache -o APT::Sandbox::User=root"
-  # shellcheck disable=SC2086 # several options
-  (cd "$folder" && apt-get -qq $options update && apt-get -qq $options download docker-compose) ||
-    die "could not fetch docker-compose of Debian 13; look at the messages above"
-  dpkg-deb --extract "$folder"/docker-compose_*.deb "$folder/root"
-  ln -sf "$(find "$folder/root" -path '*cli-plugins/docker-compose' | head -n 1)" "$folder/docker-compose"
-  rm -rf "$folder/lists" "$folder/cache" "$folder"/*.deb
+  fetch_from_trixie docker-compose .venv/compose-v2
+  ln -sf "$(cd .venv/compose-v2 && find "$PWD" -path '*cli-plugins/docker-compose' | head -n 1)" .venv/compose-v2/docker-compose
 }
 
 install_test_programs() { # what docs/install.md and docs/proxy.md ask for, for their tests; as root only
