@@ -12,7 +12,7 @@ from orchestrator.domain.container import ContainerSpec, Tmpfs
 from orchestrator.domain.limits import MIB, Limits
 from orchestrator.domain.runtime import Runtime
 
-__all__ = ("WORK_FOLDER", "HardeningSettings", "hardened_spec", "is_gvisor")
+__all__ = ("PROGRAM_FOLDER", "WORK_FOLDER", "HardeningSettings", "hardened_spec", "is_gvisor")
 
 WORK_FOLDER = "/work"
 PROGRAM_FOLDER = "/program"

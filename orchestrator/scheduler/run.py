@@ -41,7 +41,7 @@ from orchestrator.pool.pool import WarmPool
 from orchestrator.scheduler.transcript import DebugText, Transcript, decode_files
 from orchestrator.telemetry import Telemetry
 
-__all__ = ("Job", "JobRunner", "Review", "Watch", "unrun")
+__all__ = ("Job", "JobRunner", "Review", "Watch", "job_frame", "run_frame", "unrun")
 
 MAX_ATTEMPTS = 3
 INFRASTRUCTURE_FAILED = (ContainerGone, EngineUnavailable)
@@ -179,7 +179,7 @@ class JobRunner:
             # INVARIANT: both deadlines are this host's own, and the program starts only at its word: a runner that
             # says nothing is killed at the first, one that says `compiled` early has given time away.
             lease.begin_run(
-                _run_frame(job), job.limits, left_bytes=_left_bytes(ending.frame, job.compile_limits)
+                run_frame(job), job.limits, left_bytes=_left_bytes(ending.frame, job.compile_limits)
             )
             clock.compiled_at = clock.run_from = _now()
         return await self._wait(lease, view, transcript, clock, job.limits)
@@ -329,7 +329,8 @@ def job_frame(job: Job) -> bytes:
         raise InvalidJob("code", f"code, input, stdin and files together: {error}") from None
 
 
-def _run_frame(job: Job) -> bytes:
+def run_frame(job: Job) -> bytes:
+    """The word at which a compiled program starts."""
     return encode_frame({"type": "run", "job": job.id})
 
 

@@ -172,6 +172,20 @@ def test_bench_prints_every_row():
         assert 0 < report["round_trip"]["p50"] < report["docker_run"]["p50"]
 
 
+def test_bench_measures_languages_that_have_programs_only():
+    """What is printed is the answer; a compiled program waits for its word in between."""
+    environment = {"SANDBOX_ORCH_RUNTIMES": "lua,c", "SANDBOX_ORCH_WARM_TARGET": "1"}
+    done = type_in("bench", "warm", "-n", "2", "--docker-samples", "2", "--json", environment=environment)
+    assert done.returncode == 0, done.stderr
+    reports = json.loads(done.stdout)
+    assert [each["runtime"] for each in reports] == ["lua", "c"]
+    assert all(
+        each[row]["p50"] > 0 for each in reports for row in ("execute", "runner", "round_trip", "docker_run")
+    )
+    done = type_in("bench", "deadline", "-n", "2", "--json", environment=environment)
+    assert json.loads(done.stdout).keys() == {"lua", "c"}
+
+
 def test_bench_check_measures_both_languages_and_every_size():
     """No engine is needed; a megabyte takes longer than two kilobytes."""
     done = type_in("bench", "check", "--samples", "2", "--json")
