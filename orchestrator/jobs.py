@@ -335,7 +335,8 @@ class JobService:
         spec = replace(submission.spec, limits=self._limits_of(submission, tenant))
         _require_runtime(tenant, spec.runtime)
         if spec.debug is not None and not tenant.debug:
-            raise InvalidJob("debug", "this tenant may not use debug mode; its operator can allow it")
+            problem = "this tenant may not use debug mode; its operator can: `sandbox-orch tenants set NAME --debug`"
+            raise InvalidJob("debug", problem)
         size_bytes = _size_of(spec)
         self._require_room(tenant, size_bytes=size_bytes)
         # Only who has room is counted: a refusal does not use up the rate.
