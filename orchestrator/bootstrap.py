@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from orchestrator.backends.base import LiveContainer
-from orchestrator.backends.cgroups import ParentBounds
+from orchestrator.backends.cgroups import ParentBounds, may_write_cgroups
 from orchestrator.backends.docker import Engine, EngineSettings
 from orchestrator.backends.images import known_runtimes
 from orchestrator.backends.launch import DockerBackend
@@ -266,8 +265,8 @@ def fitted_runtimes(settings: Settings) -> dict[str, Runtime]:
 
 
 def _can_narrow(settings: Settings) -> bool:
-    # Where the host's cgroup files have to be mounted to be seen, they can be read only; only root may write them.
-    return settings.cgroup_root is None and os.geteuid() == 0
+    # Where the host's cgroup files have to be mounted to be seen, they can be read only.
+    return settings.cgroup_root is None and may_write_cgroups()
 
 
 def _narrow_beforehand_to(settings: Settings, runtime: Runtime) -> Limits | None:

@@ -27,6 +27,7 @@ __all__ = (
     "find_cgroup",
     "is_parent_bounded",
     "limits_in_force",
+    "may_write_cgroups",
     "parent_files",
     "remove_empty_parent",
 )
@@ -169,6 +170,18 @@ def parent_files(root: Path, bounds: ParentBounds) -> Iterator[tuple[Path, int]]
     names = _V2_BOUNDS if _is_unified(root) else _V1_BOUNDS
     for (controller, name), figure in zip(names, (bounds.memory_bytes, bounds.pids), strict=True):
         yield root / controller / _parent_path(bounds.name) / name, figure
+
+
+def may_write_cgroups() -> bool:
+    """Whether this process may write files of root's: it has CAP_DAC_OVERRIDE, as root has, and the unit of systemd.
+
+    Source: capabilities(7); the sets are hexadecimal masks in /proc/self/status, this one is bit 1.
+    """
+    for line in _read_text(Path("/proc/self/status")).splitlines():
+        name, _, mask = line.partition(":")
+        if name == "CapEff":
+            return bool(int(mask, 16) & 0b10)
+    return False
 
 
 def _is_unified(root: Path) -> bool:

@@ -398,3 +398,19 @@ class TestCountingAnew:
         assert cgroup.forget_peak()
         lay_out(folder, {"memory.current": "13000000\n", "cpu.stat": "usage_usec 9000\n"})
         assert cgroup.counters() == Counters(cpu_ns=1_000_000, memory_peak_bytes=1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        ("Name:\tpython\nCapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\n", True),  # root
+        ("CapEff:\t0000000000000000\n", False),  # a user
+        ("CapEff:\t0000000000000022\n", True),  # the unit's account: CAP_KILL and CAP_DAC_OVERRIDE
+        ("CapPrm:\t0000000000000022\nCapEff:\t0000000000000020\n", False),
+        ("", False),
+    ],
+)
+def test_who_may_write_them_is_known_by_the_capability(monkeypatch, status, answer):
+    """Root or not is not what decides."""
+    monkeypatch.setattr(cgroups, "_read_text", lambda _: status)
+    assert cgroups.may_write_cgroups() is answer
