@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sqlalchemy.exc import (
     TimeoutError,  # noqa: A004  # no connection came free
 )
 from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from orchestrator.domain.errors import ConfigurationError, StoreConflict, StoreUnavailable
 
@@ -130,13 +132,27 @@ def _make_private(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
+def _while_locked() -> Retrying:
+    """Again while another connection has the file: SQLite changes the mode of the journal at once or not at all."""
+    return Retrying(
+        retry=retry_if_exception(
+            lambda error: isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+        ),
+        wait=wait_random(0.005, 0.05),
+        stop=stop_after_delay(BUSY_SECONDS),
+        reraise=True,
+    )
+
+
 def _set_up_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     # The driver's own idea of when a transaction begins would leave reads outside of it.
     connection.isolation_level = None
     cursor = connection.cursor()
     # Must come before the first table; gives the disk what retention deleted.
     cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
-    cursor.execute("PRAGMA journal_mode=WAL")
+    for attempt in _while_locked():
+        with attempt:
+            cursor.execute("PRAGMA journal_mode=WAL")
     # FULL: what was committed survives the power as well, at one fsync per group.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")

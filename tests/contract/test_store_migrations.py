@@ -67,6 +67,6 @@ def test_a_database_of_a_newer_version_is_refused(writer):
 async def test_many_may_open_an_empty_store_at_once(store_url):
     """One migrates, the others wait for it, and all can write."""
     async with AsyncExitStack() as stack:
-        stores = await asyncio.gather(*(stack.enter_async_context(open_store(store_url)) for _ in range(4)))
+        stores = await asyncio.gather(*(stack.enter_async_context(open_store(store_url)) for _ in range(8)))
         await asyncio.gather(*(store.add([make_record()]) for store in stores))
-        assert len(await stores[0].unfinished()) == 4
+        assert len(await stores[0].unfinished()) == 8
