@@ -90,12 +90,9 @@ async def open_orchestrator(
         for runtime in runtimes.values():
             await _require_image(engine, runtime)
         parent = await parent_bounds(engine, settings)
-        backend = DockerBackend(
-            engine,
-            name_prefix=f"sandbox-orch-{instance[:12]}",
-            parent=parent,
-            cgroup_root=settings.cgroup_root,
-        )
+        if parent is not None and not _can_bound(settings):
+            telemetry.bound_missing(parent.name)
+        backend = _backend(engine, settings, f"sandbox-orch-{instance[:12]}", parent)
         stack.push_async_callback(backend.close)
         await reap_the_dead(backend, owner, telemetry)
         stack.push_async_callback(_reap_our_own, backend, labels, telemetry)
@@ -151,8 +148,7 @@ async def probe_container(
     """One container exactly as jobs get it, with its recipe; removed on leaving. Raises BackendError."""
     labels = {LABEL_INSTANCE: uuid.uuid4().hex, LABEL_OWNER: Owner.this_process().as_label()}
     parent = await parent_bounds(engine, settings)
-    name_prefix = f"sandbox-orch-probe-{labels[LABEL_INSTANCE][:12]}"
-    backend = DockerBackend(engine, name_prefix=name_prefix, parent=parent, cgroup_root=settings.cgroup_root)
+    backend = _backend(engine, settings, f"sandbox-orch-probe-{labels[LABEL_INSTANCE][:12]}", parent)
     make_spec = (
         _pool_settings(settings, {runtime.name: runtime}, labels, parent).shelves[runtime.name].make_spec
     )
@@ -173,7 +169,7 @@ async def host_needs(engine: Engine, settings: Settings) -> HostNeeds:
         container_runtime=settings.container_runtime,
         containers_maximum=settings.containers_maximum,
         container_bytes=max(spec.memory_bytes for spec in classes),
-        jobs_memory_bytes=parent.memory_bytes if parent else None,
+        jobs_memory_bytes=parent.memory_bytes if parent and _can_bound(settings) else None,
         jobs_processes=settings.jobs_processes,
         uid_first=settings.uid_first,
         uid_count=settings.uid_count,
@@ -277,6 +273,18 @@ def _narrow_beforehand_to(settings: Settings, runtime: Runtime) -> Limits | None
     if _can_narrow(settings) or runtime.compile_limits is not None or is_gvisor(settings.container_runtime):
         return None
     return default_limits(settings)
+
+
+def _can_bound(settings: Settings) -> bool:
+    """Whether the bound on all containers together is ours to keep, or the proxy's for us to see."""
+    return settings.cgroup_root is not None or may_write_cgroups()
+
+
+def _backend(
+    engine: Engine, settings: Settings, name_prefix: str, parent: ParentBounds | None
+) -> DockerBackend:
+    bounds = parent if _can_bound(settings) else None
+    return DockerBackend(engine, name_prefix=name_prefix, parent=bounds, cgroup_root=settings.cgroup_root)
 
 
 async def _require_image(engine: Engine, runtime: Runtime) -> None:

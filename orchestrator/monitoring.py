@@ -151,6 +151,12 @@ class Monitor(Telemetry):
         self._log.debug("container warm", runtime=runtime, seconds=round(seconds, 3))
         self.container_came()
 
+    def bound_missing(self, parent: str) -> None:
+        """The parent cgroup is nobody's to bound here."""
+        self._log.warning(
+            "unbounded", parent=parent, error="this process may not write cgroup files (CAP_DAC_OVERRIDE)"
+        )
+
     def create_failed(self, runtime: str, error: Exception, *, retry_in_seconds: float) -> None:
         """A container could not be made."""
         self._engine_errors.labels("create").inc()

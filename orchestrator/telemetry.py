@@ -34,6 +34,12 @@ class Telemetry:
         """One of the pool's watches could not see; it tries again."""
         _log.warning("watch failed watch=%s: %s", watch, error)
 
+    def bound_missing(self, parent: str) -> None:
+        """The parent cgroup is nobody's to bound here: each container is bounded, all of them together are not."""
+        _log.warning(
+            "unbounded parent=%s: this process may not write cgroup files (CAP_DAC_OVERRIDE)", parent
+        )
+
     def renewed(self, runtime: str) -> None:
         """A runtime's image or profile has changed: its idle containers are replaced."""
         _log.info("generation renewed runtime=%s", runtime)

@@ -444,7 +444,7 @@ CHECKS: tuple[Check, ...] = (
         reads=(),
         judge=_parent_cgroup,
         why="without a parent each container is bounded, but not all of them together",
-        mend="set SANDBOX_ORCH_CGROUP_PARENT",
+        mend="set SANDBOX_ORCH_CGROUP_PARENT; run as root, or with CAP_DAC_OVERRIDE as the systemd unit does",
     ),
     Check(
         name="process-numbers",

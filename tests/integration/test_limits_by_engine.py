@@ -1,4 +1,4 @@
-"""Limits of a job where the host's cgroup files may be read and not written: by the engine, as containers are made."""
+"""Where the host's cgroup files may be read and not written: limits by the engine, and no bound on all together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from orchestrator import JobSpec, Limits, Orchestrator, bootstrap, load_settings
 from orchestrator.backends import cgroups
 from orchestrator.domain.limits import MIB
 from orchestrator.domain.outcome import Outcome
+from orchestrator.policies.checkup import HostFacts, Status
+from orchestrator.policies.host_checks import CHECKS
 
 LARGE = "large = b'x' * {}_000_000\noutput = len(large)"
 CROWD = (
@@ -23,14 +25,16 @@ async def powerless() -> AsyncIterator[Orchestrator]:
     """An orchestrator that could write no file of a cgroup."""
     with pytest.MonkeyPatch.context() as patch:
         for kind in (cgroups._V1, cgroups._V2):
-            for way in ("narrow", "widen"):
+            for way in ("narrow", "widen", "bound_parent"):
                 patch.setattr(kind, way, lambda *_, **__: False)
-        patch.setattr(bootstrap, "_can_narrow", lambda _: False)
+        patch.setattr(bootstrap, "may_write_cgroups", lambda: False)
         settings = load_settings(
             runtimes="python", warm_target=1, warm_maximum=1, containers_maximum=4, queue_seconds=60
         )
         async with Orchestrator.open(settings) as running:
             yield running
+    # Who may not write them may not remove the empty one either; this process may.
+    cgroups.remove_empty_parent("sandbox-orch")
 
 
 def limits(**own: int) -> Limits:
@@ -68,3 +72,15 @@ async def test_the_kernel_keeps_what_the_engine_was_told(powerless):
     assert in_force.memory_bytes < live._spec.memory_bytes
     assert in_force.memory_and_swap_bytes in (in_force.memory_bytes, None)
     assert in_force.pids == held.processes + 16
+
+
+async def test_that_nothing_bounds_all_together_is_told(powerless, caplog):
+    """In the log as it opens, and by the doctor; each container is bounded all the same."""
+    settings = load_settings(runtimes="python", warm_target=0, warm_maximum=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap, "may_write_cgroups", lambda: False)
+        async with Orchestrator.open(settings), bootstrap.open_engine(settings) as engine:
+            needs = await bootstrap.host_needs(engine, settings)
+    assert "unbounded parent=sandbox-orch" in caplog.text
+    (check,) = [each for each in CHECKS if each.name == "parent-cgroup"]
+    assert check.judge(HostFacts(), needs)[0] is Status.WARN
