@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -77,7 +78,7 @@ async def test_the_kernel_keeps_what_the_engine_was_told(powerless):
 async def test_that_nothing_bounds_all_together_is_told(powerless, caplog):
     """In the log as it opens, and by the doctor; each container is bounded all the same."""
     settings = load_settings(runtimes="python", warm_target=0, warm_maximum=0)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.WARNING, "orchestrator"):
         patch.setattr(bootstrap, "may_write_cgroups", lambda: False)
         async with Orchestrator.open(settings), bootstrap.open_engine(settings) as engine:
             needs = await bootstrap.host_needs(engine, settings)

@@ -222,10 +222,13 @@ async def test_code_that_goes_on_after_its_answer_is_ended_or_costs_its_containe
 
 
 async def test_memory_that_grows_from_job_to_job_is_a_trend():
-    """300 KiB left by each job, as the kernel counts them: the eleventh inspection says so, files aside."""
+    """600 KiB left by each job, as the kernel counts them: the eleventh inspection says so, files aside.
+
+    So much, since the kernel counts in batches: of 300 KiB a step now and then shows nothing.
+    """
     settings = load_settings()
     rule = LeakSettings(window=settings.leak_window, slope_bytes=settings.leak_slope_bytes)
-    code = "import os\nopen(f'/tmp/{os.urandom(8).hex()}', 'wb').write(os.urandom(300 << 10))"
+    code = "import os\nopen(f'/tmp/{os.urandom(8).hex()}', 'wb').write(os.urandom(600 << 10))"
     history: list[int] = []
     async with open_engine(settings) as engine:
         runtime = runtimes_on_offer(settings)["python"]
