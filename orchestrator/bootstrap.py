@@ -242,22 +242,22 @@ def runtimes_on_offer(settings: Settings) -> dict[str, Runtime]:
 def fitted_runtimes(settings: Settings) -> dict[str, Runtime]:
     """The same, their ceilings as warm containers are made. Raises as `runtimes_on_offer` does.
 
-    Where limits cannot be narrowed to a job's, warm containers are made with those of a job that asks for nothing.
+    Where limits cannot be narrowed to a job's, warm containers are made with those of a job that asks for nothing;
+    but a compiled program gets its own once it is compiled.
     """
     runtimes, usual = runtimes_on_offer(settings), default_limits(settings)
     if _can_narrow(settings):
         return runtimes
     return {
-        name: replace(
-            runtime,
-            ceiling=replace(
-                runtime.ceiling,
-                memory_bytes=min(usual.memory_bytes, runtime.ceiling.memory_bytes),
-                processes=min(usual.processes, runtime.ceiling.processes),
-            ),
-        )
+        name: runtime if runtime.compile_limits else _with_ceiling_of(runtime, usual)
         for name, runtime in runtimes.items()
     }
+
+
+def _with_ceiling_of(runtime: Runtime, usual: Limits) -> Runtime:
+    memory_bytes = min(usual.memory_bytes, runtime.ceiling.memory_bytes)
+    processes = min(usual.processes, runtime.ceiling.processes)
+    return replace(runtime, ceiling=replace(runtime.ceiling, memory_bytes=memory_bytes, processes=processes))
 
 
 def _can_narrow(settings: Settings) -> bool:

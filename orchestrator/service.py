@@ -192,8 +192,10 @@ class Orchestrator:
     def _fits(self, limits: Limits, runtime: Runtime) -> bool:
         """Whether a warm container keeps these limits, if they are within its ceiling."""
         made_for = runtime.ceiling
-        return self._settings.can_narrow or (
-            limits.memory_bytes == made_for.memory_bytes and limits.processes == made_for.processes
+        return (
+            self._settings.can_narrow
+            or runtime.compile_limits is not None  # it is narrowed between compiling and running
+            or (limits.memory_bytes == made_for.memory_bytes and limits.processes == made_for.processes)
         )
 
 

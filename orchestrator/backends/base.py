@@ -101,6 +101,13 @@ class LiveContainer(Protocol):
         """Lower the container's own limits to one job's. False where this host's files are out of reach."""
         ...
 
+    async def narrow_by_engine(self, limits: Limits, *, left_bytes: int = 0) -> None:
+        """The same where this host's files are out of reach, on top of `left_bytes` that stay in use.
+
+        Does nothing where they cannot even be read. Raises BackendError.
+        """
+        ...
+
     def count_anew(self, limits: Limits, *, left_bytes: int) -> bool:
         """Set the limits anew, and count from here on, on top of `left_bytes` of memory that stay in use.
 

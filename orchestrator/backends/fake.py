@@ -159,9 +159,15 @@ class FakeContainer:
         self._arrived = asyncio.Event()
 
     def narrow(self, limits: Limits) -> bool:
+        """Note the limits, unless the files are scripted to be out of reach."""
+        if self._backend.files_in_reach:
+            self.narrowed_to.append(limits)
+        return self._backend.files_in_reach
+
+    async def narrow_by_engine(self, limits: Limits, *, left_bytes: int = 0) -> None:
         """Note the limits."""
+        self.left_bytes = left_bytes
         self.narrowed_to.append(limits)
-        return True
 
     def count_anew(self, limits: Limits, *, left_bytes: int) -> bool:
         """Note the limits, as `narrow` does."""

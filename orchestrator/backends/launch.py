@@ -247,14 +247,14 @@ class DockerContainer:
             self._narrowed_to = limits
         return done
 
-    async def narrow_by_engine(self, limits: Limits) -> None:
+    async def narrow_by_engine(self, limits: Limits, *, left_bytes: int = 0) -> None:
         """The same for whoever may not write the host's files; so it waits. Raises BackendError."""
-        held = self.cgroup.held() if self.cgroup is not None else None
-        if held is None or held.memory_bytes is None or held.processes is None:
+        held = self._held_at_first
+        if held.memory_bytes is None or held.processes is None:
             return  # what the interpreter holds is not known: it keeps the limits that it was made with
         await self._engine.update_limits(
             self.id,
-            memory_bytes=held.memory_bytes + limits.memory_bytes + self._spec.headroom_bytes,
+            memory_bytes=held.memory_bytes + left_bytes + limits.memory_bytes + self._spec.headroom_bytes,
             processes=held.processes + limits.processes + self._spec.headroom_processes,
         )
         self._narrowed_to = limits
@@ -263,9 +263,11 @@ class DockerContainer:
         """Take what was used so far as nobody's, and narrow to a job's limits."""
         cgroup = self.cgroup
         self._narrowed_to = None
-        if cgroup is None or not cgroup.widen(memory_bytes=self._spec.memory_bytes, pids=self._spec.pids):
+        if cgroup is None:
             return False
         cgroup.count_anew(left_bytes=left_bytes)
+        if not cgroup.widen(memory_bytes=self._spec.memory_bytes, pids=self._spec.pids):
+            return False
         return self.narrow(limits) and cgroup.forget_peak()
 
     def share_cpu(self, share: CpuShare) -> bool:

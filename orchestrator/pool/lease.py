@@ -49,13 +49,15 @@ class Lease:
         container.narrow(limits)
         container.send(frame)
 
-    def begin_run(self, frame: bytes, limits: Limits, *, left_bytes: int) -> None:
-        """After compiling: count anew, narrow the container to the job's own limits, write a frame. None waits.
+    async def begin_run(self, frame: bytes, limits: Limits, *, left_bytes: int) -> None:
+        """After compiling: count anew, narrow the container to the job's own limits, write a frame.
 
+        It waits for the engine where this host's files are out of reach. Raises BackendError.
         `left_bytes` is what the compiler left in the container's file systems: no part of the job's memory.
         """
         container = self._alive()
-        container.count_anew(limits, left_bytes=left_bytes)
+        if not container.count_anew(limits, left_bytes=left_bytes):
+            await container.narrow_by_engine(limits, left_bytes=left_bytes)
         container.send(frame)
 
     def send(self, frame: bytes) -> None:

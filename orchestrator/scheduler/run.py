@@ -178,7 +178,7 @@ class JobRunner:
                 return ending
             # INVARIANT: both deadlines are this host's own, and the program starts only at its word: a runner that
             # says nothing is killed at the first, one that says `compiled` early has given time away.
-            lease.begin_run(
+            await lease.begin_run(
                 run_frame(job), job.limits, left_bytes=_left_bytes(ending.frame, job.compile_limits)
             )
             clock.compiled_at = clock.run_from = _now()

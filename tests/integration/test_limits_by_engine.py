@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from orchestrator import JobSpec, Limits, Orchestrator, bootstrap, load_settings
+from orchestrator import JobSpec, Limits, Mode, Orchestrator, bootstrap, load_settings
 from orchestrator.backends import cgroups
 from orchestrator.domain.limits import MIB
 from orchestrator.domain.outcome import Outcome
@@ -30,7 +30,7 @@ async def powerless() -> AsyncIterator[Orchestrator]:
                 patch.setattr(kind, way, lambda *_, **__: False)
         patch.setattr(bootstrap, "may_write_cgroups", lambda: False)
         settings = load_settings(
-            runtimes="python", warm_target=1, warm_maximum=1, containers_maximum=4, queue_seconds=60
+            runtimes="python,c", warm_target=1, warm_maximum=1, containers_maximum=4, queue_seconds=60
         )
         async with Orchestrator.open(settings) as running:
             yield running
@@ -59,6 +59,25 @@ async def test_a_job_is_held_to_its_own_limits(powerless, code, own, outcome, is
     assert (result.outcome, result.container.warm) == (outcome, is_warm), result
     if result.limit is not None:
         assert result.limit.configured == getattr(limits(**own), result.limit.name)
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "own", "outcome"),
+    [
+        (8, {}, Outcome.SUCCEEDED),
+        (40, {}, Outcome.MEMORY_LIMIT),
+        (40, {"memory_bytes": 64 * MIB}, Outcome.SUCCEEDED),
+        (20, {"memory_bytes": 8 * MIB}, Outcome.MEMORY_LIMIT),
+    ],
+)
+async def test_a_compiled_program_is_held_to_its_own_limits(powerless, mebibytes, own, outcome):
+    """Whatever its compiler may use; the compiler's processor time is not the program's either."""
+    touch = "#include <stdlib.h>\nint main(void) {{ volatile char *x = malloc({0}); for (int n = 0; n < {0}; n++) x[n] = 1; }}"
+    code = touch.format(mebibytes << 20)
+    await powerless.wait_until_warm(within_seconds=60)
+    result = await powerless.execute(JobSpec(runtime="c", code=code, mode=Mode.PROGRAM, limits=limits(**own)))
+    assert (result.outcome, result.container.warm) == (outcome, True), result
+    assert result.usage.cpu_ms <= result.usage.wall_ms * 1.5 + 10
 
 
 async def test_the_kernel_keeps_what_the_engine_was_told(powerless):

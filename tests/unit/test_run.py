@@ -600,6 +600,18 @@ async def test_a_program_starts_only_when_the_host_has_set_its_limits():
         assert result.timing.compiled_ms is not None
 
 
+async def test_where_the_hosts_files_are_out_of_reach_the_engine_sets_the_programs_limits():
+    """After compiling and before the word `run`: what the compiler may use is not the program's."""
+    backend = compiler(ran=[EXITED])
+    backend.files_in_reach = False
+    async with open_house(backend) as house:
+        await settle()
+        (container,) = house.backend.containers.values()
+        limits = Limits(memory_bytes=7 * MIB)
+        await house.run(make_job(limits=limits, **PROGRAM_JOB))
+        assert (container.narrowed_to, container.left_bytes) == ([limits], 3 * MIB)
+
+
 async def test_both_deadlines_are_the_hosts_own():
     """A compiler that never ends is killed at its own; a program at its own, counted from `compiled` on."""
     async with open_house(compiler(compiled={})) as house:
