@@ -48,8 +48,9 @@ coproc echoing { while read -r one; do echo "<$one>"; done; }
 echo hello >&"${echoing[1]}"
 read -r heard <&"${echoing[0]}"
 [[ $heard == "<hello>" ]]
-kill "$echoing_PID"
-wait "$echoing_PID" || [[ $? == 143 ]]
+child=$echoing_PID  # unset as soon as the shell hears of its end
+kill "$child"
+wait "$child" || [[ $? == 143 ]]
 
 # signals, timeouts, limits, traps
 caught=no
